@@ -1,0 +1,200 @@
+// Package config turns the environment into typed structs, all problems reported at once.
+//
+// Each package owns a Config struct with `env` and `envDefault` tags; a program composes those it
+// needs and loads them together. On top of the tags, Load knows the conventions of the system:
+//
+//   - X_FILE names a file that holds the value of X (a mounted secret); both set is an error.
+//   - SOURCE_X falls back to X, because the two original systems used MYSQL_* for different servers.
+//   - INGESTA_* variables that nothing reads are reported: they are usually typing errors.
+//   - In production mode the sample passwords of the documentation are refused.
+//
+// Values of secrets never appear in what it returns.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Mode is the setting of INGESTA_ENV.
+type Mode string
+
+// The modes. Production refuses whatever is convenient on a laptop and dangerous elsewhere.
+const (
+	Development Mode = "development"
+	Production  Mode = "production"
+)
+
+// UnmarshalText accepts the names of the two modes.
+func (m *Mode) UnmarshalText(text []byte) error {
+	switch got := Mode(text); got {
+	case Development, Production:
+		*m = got
+		return nil
+	default:
+		return fmt.Errorf("unknown mode %q: use %q or %q", text, Development, Production)
+	}
+}
+
+// validator is a Config that can say what is wrong with its values.
+type validator interface{ Validate() error }
+
+// Load fills cfg, a pointer to a struct, from environ (as of os.Environ) and validates it: every
+// struct in it that has a Validate method is asked. The error joins all problems; warnings name
+// INGESTA_* variables that no program reads.
+func Load(cfg any, environ []string) (warnings []string, err error) {
+	vars := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			vars[name] = value
+		}
+	}
+	for name := range vars {
+		if strings.HasPrefix(name, "INGESTA_") && !slices.Contains(variables, strings.TrimSuffix(name, "_FILE")) {
+			warnings = append(warnings, name+" is not a variable of this system: see .env.example")
+		}
+	}
+	slices.Sort(warnings)
+
+	fields, err := env.GetFieldParams(cfg)
+	if err != nil {
+		return warnings, fmt.Errorf("reading the configuration's form: %w", err)
+	}
+	var problems []error
+	for _, field := range fields {
+		problems = append(problems, resolve(vars, field.Key))
+	}
+	problems = append(problems, parse(cfg, vars, fields)...)
+	if err := errors.Join(problems...); err != nil {
+		return warnings, err // values that could not be read are not worth validating
+	}
+	problems = append(validate(reflect.ValueOf(cfg).Elem()), refuseSamples(vars, fields)...)
+	return warnings, errors.Join(problems...)
+}
+
+// resolve gives the variable its value from X_FILE or from its fallback.
+func resolve(vars map[string]string, name string) error {
+	if _, err := fromFile(vars, name); err != nil {
+		return err
+	}
+	fallback, ok := strings.CutPrefix(name, "SOURCE_")
+	if _, set := vars[name]; set || !ok {
+		return nil
+	}
+	if _, err := fromFile(vars, fallback); err != nil {
+		return err
+	}
+	if value, ok := vars[fallback]; ok {
+		vars[name] = value
+	}
+	return nil
+}
+
+func fromFile(vars map[string]string, name string) (bool, error) {
+	path, ok := vars[name+"_FILE"]
+	if !ok {
+		return false, nil
+	}
+	if _, both := vars[name]; both {
+		return false, fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return false, fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	vars[name] = strings.TrimRight(string(content), "\r\n")
+	delete(vars, name+"_FILE")
+	return true, nil
+}
+
+// parse fills cfg and names each variable whose value does not fit.
+func parse(cfg any, vars map[string]string, fields []env.FieldParams) []error {
+	err := env.ParseWithOptions(cfg, env.Options{Environment: vars})
+	if err == nil {
+		return nil
+	}
+	var problems []error
+	for _, e := range flatten(err) {
+		var missing env.VarIsNotSetError
+		var empty env.EmptyVarError
+		switch {
+		case errors.As(e, &missing):
+			problems = append(problems, fmt.Errorf("%s is required and not set", missing.Key))
+		case errors.As(e, &empty):
+			problems = append(problems, fmt.Errorf("%s is required and empty", empty.Key))
+		}
+	}
+	// The library names the struct's field; people set variables. A variable parsed alone tells
+	// whether it is the one to blame.
+	for _, field := range fields {
+		value, ok := vars[field.Key]
+		if !ok {
+			continue
+		}
+		scratch := reflect.New(reflect.TypeOf(cfg).Elem()).Interface()
+		alone := env.ParseWithOptions(scratch, env.Options{Environment: map[string]string{field.Key: value}})
+		for _, e := range flatten(alone) {
+			var unfit env.ParseError
+			if errors.As(e, &unfit) {
+				problems = append(problems, fmt.Errorf("%s: %w", field.Key, unfit.Err))
+			}
+		}
+	}
+	if len(problems) == 0 {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+func flatten(err error) []error {
+	var all env.AggregateError
+	if errors.As(err, &all) {
+		return all.Errors
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// validate asks every struct within v that has a Validate method.
+func validate(v reflect.Value) []error {
+	if v.Kind() != reflect.Struct || !v.CanAddr() {
+		return nil
+	}
+	var problems []error
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() {
+			problems = append(problems, validate(v.Field(i))...)
+		}
+	}
+	if checked, ok := v.Addr().Interface().(validator); ok {
+		problems = append(problems, checked.Validate())
+	}
+	return problems
+}
+
+// samples are the passwords that the documentation shows.
+var samples = []string{
+	"pharmavida123", "flowlite_password", "flowlite_redis_pass_2024", "admin", "guest", "password", "password123",
+	"tu_password_seguro", "tu_password_usuario", "tu_password_rabbitmq", "tu_password_redis",
+}
+
+func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
+	if Mode(vars["INGESTA_ENV"]) != Production {
+		return nil
+	}
+	var problems []error
+	for _, field := range fields {
+		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, vars[field.Key]) {
+			problems = append(problems, fmt.Errorf("%s is a sample password: set one of your own in production", field.Key))
+		}
+	}
+	return problems
+}
