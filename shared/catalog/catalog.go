@@ -57,7 +57,7 @@ type Column struct {
 }
 
 // sensitive matches column names that are withheld unless allowed.
-var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n)a|clave|hash|token|secret|salt`)
+var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n)a|clave|hash|token|secret`)
 
 // Withholds returns the rule that keeps the named column of this dataset out of the file, or ""
 // when it may be exported.

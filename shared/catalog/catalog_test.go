@@ -1,0 +1,155 @@
+package catalog
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// The built-in catalog is the customer's list of exports, to the column.
+func TestBuiltin(t *testing.T) {
+	c, err := Load("")
+	if err != nil {
+		t.Fatalf("the built-in catalog is invalid: %v", err)
+	}
+	want := []struct {
+		database ingest.Database
+		dataset  string
+		object   string
+		columns  string
+	}{
+		{"mongodb", "medicos", "medicos", "_id cmp nombre especialidad colegiaturaValida createdAt updatedAt"},
+		{"mongodb", "recetas", "recetas", "_id pacienteDNI medicoCMP fechaEmision productos archivoPDF estadoValidacion createdAt updatedAt"},
+		{"mysql", "users", "users", "id dni nombre apellido email role distrito"},
+		{"mysql", "compras", "compras", "id fecha_compra usuario_id productos cantidades"},
+		{"postgresql", "productos", "productos", "id nombre tipo precio stock requiere_receta fecha_creacion fecha_actualizacion"},
+		{"postgresql", "ofertas", "ofertas_completo", "oferta_id fecha_vencimiento fecha_creacion fecha_actualizacion detalle_id producto_id producto_nombre descuento"},
+	}
+	i := 0
+	for _, db := range c.Databases() {
+		for _, d := range db.Datasets {
+			if i >= len(want) {
+				t.Fatalf("unexpected dataset %s/%s", db.Name, d.Name)
+			}
+			var columns []string
+			for _, col := range d.Columns {
+				columns = append(columns, col.Name)
+			}
+			w := want[i]
+			if db.Name != w.database || d.Name != w.dataset || d.Object != w.object || strings.Join(columns, " ") != w.columns {
+				t.Errorf("dataset %d is %s/%s → %s %v, want %s/%s → %s [%s]", i, db.Name, d.Name, d.Object, columns, w.database, w.dataset, w.object, w.columns)
+			}
+			i++
+		}
+	}
+	if i != len(want) {
+		t.Errorf("the catalog has %d datasets, want %d", i, len(want))
+	}
+}
+
+// Every mistake is reported with file, line and key.
+func TestParseErrors(t *testing.T) {
+	const head = "version: 1\ndatabases:\n  - name: mysql\n    datasets:\n"
+	tests := []struct {
+		name, yaml, want string
+	}{
+		{"empty file", "", "f.yaml:1: the catalog is empty"},
+		{"not YAML", "version: [", "f.yaml:1: "},
+		{"wrong version", "version: 2\ndatabases: []\n", `f.yaml:1: version: want 1, got "2"`},
+		{"no version", "databases: []\n", "f.yaml:1: version: want 1"},
+		{"no databases", "version: 1\n", "f.yaml:1: databases: the catalog names none"},
+		{"two documents", head + "      - {name: a, table: a}\n---\nversion: 1\n", "a second document"},
+		{"unknown key", head + "      - name: a\n        tabla: a\n", `f.yaml:6: unknown key "tabla"`},
+		{"unknown column key", head + "      - name: a\n        table: a\n        columns: [{name: x, typ: y}]\n", `f.yaml:7: unknown key "typ"`},
+		{"column without name", head + "      - name: a\n        table: a\n        columns: [{json: true}]\n", "f.yaml:7: name: the column has none"},
+		{"column's json", head + "      - name: a\n        table: a\n        columns: [{name: x, json: maybe}]\n", "f.yaml:7: json: want true or false"},
+		{"key twice", head + "      - name: a\n        name: b\n        table: a\n", `f.yaml:6: mapping key "name" already defined`},
+		{"list for a value", head + "      - name: [a]\n        table: a\n", "f.yaml:5: want a single value"},
+		{"no datasets", "version: 1\ndatabases:\n  - name: mysql\n", `f.yaml:3: datasets: database "mysql" has none`},
+		{"database twice", head + "      - {name: a, table: a}\n  - name: mysql\n    datasets:\n      - {name: a, table: a}\n", `f.yaml:6: name: database "mysql" stands already on line 3`},
+		{"dataset twice", head + "      - {name: a, table: a}\n      - {name: a, table: b, object: c}\n", `f.yaml:6: name: dataset "a" stands already on line 5`},
+		{"object twice", head + "      - {name: a, table: a}\n      - {name: b, table: b, object: a}\n", `f.yaml:6: name: object "a" stands already on line 5`},
+		{"bad dataset name", head + "      - {name: 'a/b', table: a}\n", `f.yaml:5: name: "a/b" is no name for a dataset`},
+		{"bad table", head + "      - {name: a, table: 'a`; DROP TABLE b'}\n", "f.yaml:5: table: "},
+		{"bad column", head + "      - name: a\n        table: a\n        columns: ['x\"y']\n", "f.yaml:7: columns: "},
+		{"column twice", head + "      - name: a\n        table: a\n        columns: [x, x]\n", `f.yaml:7: columns: column "x" stands already on line 7`},
+		{"sensitive column", head + "      - name: a\n        table: a\n        columns: [id, Password_Hash]\n", `f.yaml:7: columns: "Password_Hash" looks sensitive`},
+		{"no source", head + "      - name: a\n", `f.yaml:5: name: dataset "a" needs exactly one of`},
+		{"two sources", head + "      - {name: a, table: a, collection: a}\n", `f.yaml:5: name: dataset "a" needs exactly one of`},
+		{"statement that writes", head + "      - name: a\n        query: DELETE FROM a\n        requires: [a]\n        columns: [x]\n", "f.yaml:6: query: want a statement that begins with SELECT or WITH"},
+		{"two statements", head + "      - name: a\n        query: SELECT 1; DROP TABLE a\n        requires: [a]\n        columns: [x]\n", "f.yaml:6: query: want one statement"},
+		{"query without requires", head + "      - name: a\n        query: SELECT x FROM a\n        columns: [x]\n", "f.yaml:6: requires: "},
+		{"query without columns", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n", "f.yaml:5: columns: "},
+		{"requires without query", head + "      - name: a\n        table: a\n        requires: [b]\n", "f.yaml:7: requires: goes with a query"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("f.yaml", []byte(tt.yaml))
+			if err == nil {
+				t.Fatalf("accepted:\n%s", tt.yaml)
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseReportsEveryProblem(t *testing.T) {
+	_, err := Parse("f.yaml", []byte("version: 1\ndatabases:\n  - name: mysql\n    datasets:\n      - {name: 'a b', table: a}\n      - {name: c, table: '1c'}\n"))
+	if err == nil || !strings.Contains(err.Error(), "f.yaml:5:") || !strings.Contains(err.Error(), "f.yaml:6:") {
+		t.Errorf("want a problem on line 5 and one on line 6, got %v", err)
+	}
+}
+
+func TestLoadFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.yaml")
+	if err := os.WriteFile(path, []byte("version: 1\ndatabases:\n  - name: mysql\n    datasets:\n      - {name: all, table: shop.everything, allow: [api_token]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, _ := c.Database("mysql")
+	d, ok := db.Dataset("all")
+	if !ok || d.Table != "shop.everything" || d.Object != "all" || len(d.Columns) != 0 {
+		t.Errorf("got %+v", d)
+	}
+	for column, withheld := range map[string]bool{"id": false, "api_token": false, "password": true, "CONTRASEÑA": true, "token_hash": true} {
+		if got := d.Withholds(column) != ""; got != withheld {
+			t.Errorf("Withholds(%q) = %v, want %v", column, got, withheld)
+		}
+	}
+	builtin, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if builtin.Digest() == c.Digest() || !strings.HasPrefix(c.Digest(), "sha256:") {
+		t.Errorf("digests do not tell the catalogs apart: %s, %s", builtin.Digest(), c.Digest())
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil {
+		t.Error("loaded a file that does not exist")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(builtin)
+	f.Add([]byte("version: 1\ndatabases: [{name: a, datasets: [{name: b, table: c}]}]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f.yaml", data)
+		if err != nil {
+			return
+		}
+		for _, db := range c.Databases() {
+			for _, d := range db.Datasets {
+				if len(d.Sources()) == 0 || d.Object == "" {
+					t.Errorf("accepted a dataset that reads nothing: %+v", d)
+				}
+			}
+		}
+	})
+}

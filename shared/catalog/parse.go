@@ -1,0 +1,279 @@
+package catalog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// version is the form of the file that this code reads.
+const version = 1
+
+// The form of the file. Scalars remember their line, for error messages.
+type (
+	fileForm struct {
+		Version   scalar         `yaml:"version"`
+		Databases []databaseForm `yaml:"databases"`
+	}
+	databaseForm struct {
+		Name     scalar        `yaml:"name"`
+		Datasets []datasetForm `yaml:"datasets"`
+	}
+	datasetForm struct {
+		Name       scalar       `yaml:"name"`
+		Object     scalar       `yaml:"object"`
+		Table      scalar       `yaml:"table"`
+		Collection scalar       `yaml:"collection"`
+		Query      scalar       `yaml:"query"`
+		Requires   []scalar     `yaml:"requires"`
+		Columns    []columnForm `yaml:"columns"`
+		Allow      []scalar     `yaml:"allow"`
+	}
+	columnForm struct {
+		Name scalar
+		JSON bool
+	}
+	scalar struct {
+		text string
+		line int
+	}
+)
+
+func (s *scalar) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: want a single value", node.Line)
+	}
+	s.text, s.line = node.Value, node.Line
+	return nil
+}
+
+// UnmarshalYAML reads a column: its name, or a mapping of name and json.
+func (c *columnForm) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind == yaml.ScalarNode {
+		return node.Decode(&c.Name)
+	}
+	if node.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: want a column's name, or a mapping with name and json", node.Line)
+	}
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		var err error
+		switch key.Value {
+		case "name":
+			err = value.Decode(&c.Name)
+		case "json":
+			if err = value.Decode(&c.JSON); err != nil {
+				err = fmt.Errorf("line %d: json: want true or false", value.Line)
+			}
+		default:
+			err = fmt.Errorf("line %d: unknown key %q: a column has name and json", key.Line, key.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.Name.text == "" {
+		return fmt.Errorf("line %d: name: the column has none", node.Line)
+	}
+	return nil
+}
+
+// Parse reads a catalog. The name stands in errors, which list every problem found, each as
+// "name:line: key: what is wrong".
+func Parse(name string, data []byte) (*Catalog, error) {
+	var form fileForm
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&form); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s:1: the catalog is empty", name)
+		}
+		return nil, explain(name, err)
+	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: a second document follows the catalog: keep one", name)
+	}
+	sum := sha256.Sum256(data)
+	c := checker{file: name}
+	catalog := &Catalog{digest: "sha256:" + hex.EncodeToString(sum[:]), databases: c.databases(form)}
+	if err := errors.Join(c.problems...); err != nil {
+		return nil, err
+	}
+	return catalog, nil
+}
+
+var (
+	unknownField = regexp.MustCompile(`^line (\d+): field (\S+) not found in type \S+$`)
+	atLine       = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
+)
+
+// explain turns the YAML library's errors into ours.
+func explain(name string, err error) error {
+	lines := []string{err.Error()}
+	var types *yaml.TypeError
+	if errors.As(err, &types) {
+		lines = types.Errors
+	}
+	problems := make([]error, len(lines))
+	for i, line := range lines {
+		line = unknownField.ReplaceAllString(line, `line $1: unknown key "$2"`)
+		if at := atLine.FindStringSubmatch(line); at != nil {
+			problems[i] = fmt.Errorf("%s:%s: %s", name, at[1], line[len(at[0]):])
+		} else {
+			problems[i] = fmt.Errorf("%s: %s", name, line)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// The forms of names. Dataset and object names become part of object keys and URLs; identifiers
+// are quoted before they reach a server, and kept to what every server can quote.
+var (
+	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+	identifierForm = regexp.MustCompile(`^[\pL_][\pL\pN_$-]{0,62}$`)
+	readForm       = regexp.MustCompile(`(?i)^\s*(SELECT|WITH)\s`)
+)
+
+// checker validates a parsed file and collects what is wrong with it.
+type checker struct {
+	file     string
+	problems []error
+}
+
+func (c *checker) complain(line int, key, format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf("%s:%d: %s: %s", c.file, line, key, fmt.Sprintf(format, args...)))
+}
+
+func (c *checker) databases(form fileForm) []Database {
+	if form.Version.text != fmt.Sprint(version) {
+		c.complain(max(form.Version.line, 1), "version", "want %d, got %q", version, form.Version.text)
+	}
+	if len(form.Databases) == 0 {
+		c.complain(1, "databases", "the catalog names none")
+	}
+	var out []Database
+	seen := map[string]int{}
+	for _, f := range form.Databases {
+		c.unique(seen, f.Name, "database")
+		if len(f.Datasets) == 0 {
+			c.complain(f.Name.line, "datasets", "database %q has none", f.Name.text)
+		}
+		db := Database{Name: ingest.Database(f.Name.text)}
+		names, objects := map[string]int{}, map[string]int{}
+		for _, d := range f.Datasets {
+			db.Datasets = append(db.Datasets, c.dataset(d, names, objects))
+		}
+		out = append(out, db)
+	}
+	return out
+}
+
+// unique checks a name's form and that it stands for the first time.
+func (c *checker) unique(seen map[string]int, name scalar, what string) {
+	switch first, repeated := seen[name.text]; {
+	case name.text == "":
+		c.complain(max(name.line, 1), "name", "a %s has no name", what)
+	case !nameForm.MatchString(name.text):
+		c.complain(name.line, "name", "%q is no name for a %s: use letters, digits, _ and -", name.text, what)
+	case repeated:
+		c.complain(name.line, "name", "%s %q stands already on line %d", what, name.text, first)
+	default:
+		seen[name.text] = name.line
+	}
+}
+
+func (c *checker) dataset(f datasetForm, names, objects map[string]int) Dataset {
+	c.unique(names, f.Name, "dataset")
+	d := Dataset{
+		Name: f.Name.text, Object: f.Object.text,
+		Table: f.Table.text, Collection: f.Collection.text, Query: strings.TrimSpace(f.Query.text),
+	}
+	if d.Object == "" {
+		f.Object = f.Name
+		d.Object = d.Name
+	}
+	if f.Object.text != "" {
+		c.unique(objects, f.Object, "object")
+	}
+	for _, t := range f.Requires {
+		d.Requires = append(d.Requires, c.table(t, "requires"))
+	}
+	seen := map[string]int{}
+	for _, col := range f.Columns {
+		c.column(seen, col.Name)
+		d.Columns = append(d.Columns, Column{Name: col.Name.text, JSON: col.JSON})
+	}
+	for _, a := range f.Allow {
+		d.Allow = append(d.Allow, a.text)
+	}
+	for _, col := range f.Columns {
+		if rule := d.Withholds(col.Name.text); rule != "" {
+			c.complain(col.Name.line, "columns", "%q looks sensitive and is never exported by accident: name it under allow as well if it must be", col.Name.text)
+		}
+	}
+	c.source(f, d)
+	return d
+}
+
+// source checks that the dataset says in exactly one way where its rows come from.
+func (c *checker) source(f datasetForm, d Dataset) {
+	given := 0
+	for _, s := range []scalar{f.Table, f.Collection, f.Query} {
+		if s.text != "" {
+			given++
+		}
+	}
+	line := max(f.Name.line, 1)
+	switch {
+	case given != 1:
+		c.complain(line, "name", "dataset %q needs exactly one of table, collection and query", d.Name)
+	case d.Table != "":
+		c.table(f.Table, "table")
+	case d.Collection != "":
+		c.table(f.Collection, "collection")
+	case !readForm.MatchString(d.Query):
+		c.complain(f.Query.line, "query", "want a statement that begins with SELECT or WITH")
+	case strings.Contains(d.Query, ";"):
+		c.complain(f.Query.line, "query", "want one statement without a semicolon")
+	case len(d.Requires) == 0:
+		c.complain(f.Query.line, "requires", "name the tables that the query of dataset %q reads", d.Name)
+	}
+	if len(d.Columns) == 0 && d.Table == "" && given == 1 {
+		c.complain(line, "columns", "dataset %q must list its columns: only a table may leave them out", d.Name)
+	}
+	if len(d.Requires) > 0 && d.Query == "" {
+		c.complain(f.Requires[0].line, "requires", "goes with a query")
+	}
+}
+
+// table checks a table's name, which may be qualified by its schema.
+func (c *checker) table(name scalar, key string) string {
+	schema, table, qualified := strings.Cut(name.text, ".")
+	if !identifierForm.MatchString(schema) || qualified && !identifierForm.MatchString(table) {
+		c.complain(max(name.line, 1), key, "%q is no identifier: use letters, digits, _, $ and -, optionally after a schema and a dot", name.text)
+	}
+	return name.text
+}
+
+// column checks a column's name, which in MongoDB may be a dotted path.
+func (c *checker) column(seen map[string]int, name scalar) {
+	for part := range strings.SplitSeq(name.text, ".") {
+		if !identifierForm.MatchString(part) {
+			c.complain(max(name.line, 1), "columns", "%q is no identifier: use letters, digits, _, $ and -", name.text)
+			return
+		}
+	}
+	if first, repeated := seen[name.text]; repeated {
+		c.complain(name.line, "columns", "column %q stands already on line %d", name.text, first)
+	}
+	seen[name.text] = name.line
+}
