@@ -1,0 +1,122 @@
+package encode
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"time"
+)
+
+// special marks the bytes that make a field need quotes.
+var special = [256]bool{',': true, '"': true, '\n': true, '\r': true}
+
+// appendText appends the field s, quoted where needed.
+func appendText[T string | []byte](dst []byte, s T) []byte {
+	if len(s) == 0 {
+		return append(dst, `""`...)
+	}
+	for i := 0; i < len(s); i++ {
+		if special[s[i]] {
+			return appendQuoted(dst, s, i)
+		}
+	}
+	return append(dst, s...)
+}
+
+// appendQuoted appends the field s in quotes. The first from bytes hold no quote.
+func appendQuoted[T string | []byte](dst []byte, s T, from int) []byte {
+	dst = append(dst, '"')
+	done := 0
+	for i := from; i < len(s); i++ {
+		if s[i] == '"' {
+			dst = append(dst, s[done:i+1]...)
+			done = i // the quote is appended again with what follows
+		}
+	}
+	dst = append(dst, s[done:]...)
+	return append(dst, '"')
+}
+
+// appendFloat appends f as PostgreSQL spells it: an exponent where the first digit stands before
+// 10^-4, or at 10^15 (10^6 in single precision) and beyond.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, "NaN"...)
+	case math.IsInf(f, 1):
+		return append(dst, "Infinity"...)
+	case math.IsInf(f, -1):
+		return append(dst, "-Infinity"...)
+	}
+	low, high := 1e-4, 1e15
+	if bits == 32 {
+		low, high = float64(float32(1e-4)), 1e6
+	}
+	if abs := math.Abs(f); abs != 0 && (abs < low || abs >= high) {
+		return strconv.AppendFloat(dst, f, 'e', -1, bits)
+	}
+	return strconv.AppendFloat(dst, f, 'f', -1, bits)
+}
+
+// appendTime appends the instant t as PostgreSQL spells a timestamptz in UTC.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	before := year <= 0 // the year 0 is 1 BC
+	if before {
+		year = 1 - year
+	}
+	dst = appendPadded(dst, year, 4)
+	dst = append(dst, '-')
+	dst = appendPadded(dst, int(month), 2)
+	dst = append(dst, '-')
+	dst = appendPadded(dst, day, 2)
+	dst = append(dst, ' ')
+	hour, minute, second := t.Clock()
+	dst = appendPadded(dst, hour, 2)
+	dst = append(dst, ':')
+	dst = appendPadded(dst, minute, 2)
+	dst = append(dst, ':')
+	dst = appendPadded(dst, second, 2)
+	if micros := t.Nanosecond() / 1000; micros > 0 {
+		dst = append(dst, '.')
+		dst = trimFraction(appendPadded(dst, micros, 6))
+	}
+	dst = append(dst, "+00"...)
+	if before {
+		dst = append(dst, " BC"...)
+	}
+	return dst
+}
+
+// appendPadded appends n, which is not negative, with at least width digits.
+func appendPadded(dst []byte, n, width int) []byte {
+	for limit := 10; width > 1; width-- {
+		if n < limit {
+			dst = append(dst, "000000"[:width-1]...)
+			break
+		}
+		limit *= 10
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
+}
+
+// trimFraction returns p without the trailing zeros of the fraction of its seconds, and without
+// the point when nothing is left of it.
+func trimFraction(p []byte) []byte {
+	if len(p) == 0 || p[len(p)-1] != '0' {
+		return p
+	}
+	point := bytes.LastIndexByte(p, '.')
+	if point < 0 {
+		return p
+	}
+	end := len(p)
+	for p[end-1] == '0' {
+		end--
+	}
+	if end-1 == point {
+		end = point
+	}
+	return p[:end]
+}
