@@ -118,3 +118,12 @@ func (db Database) Dataset(name string) (Dataset, bool) {
 	}
 	return Dataset{}, false
 }
+
+// Names returns the names of the datasets, in the order of the file.
+func (db Database) Names() []string {
+	names := make([]string, len(db.Datasets))
+	for i, d := range db.Datasets {
+		names[i] = d.Name
+	}
+	return names
+}

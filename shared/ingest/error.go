@@ -26,13 +26,14 @@ const (
 	ObjectConflict     Code = "object_conflict"     // another job's object stands at the key
 
 	// Of the job itself.
-	AttemptsExhausted  Code = "attempts_exhausted"  // failed as often as it may
-	LeaseLost          Code = "lease_lost"          // another attempt owns the job now
-	JobCancelled       Code = "cancelled"           // ended on request
-	Shutdown           Code = "shutdown"            // handed back by a worker that is stopping
-	MalformedCommand   Code = "malformed_command"   // the command cannot be read
-	UnsupportedVersion Code = "unsupported_version" // the command is of a version not known here
-	Internal           Code = "internal"            // a defect of ours: the log has the cause
+	AttemptsExhausted   Code = "attempts_exhausted"    // failed as often as it may
+	JobStoreUnavailable Code = "job_store_unavailable" // Redis cannot be reached
+	LeaseLost           Code = "lease_lost"            // another attempt owns the job now
+	JobCancelled        Code = "cancelled"             // ended on request
+	Shutdown            Code = "shutdown"              // handed back by a worker that is stopping
+	MalformedCommand    Code = "malformed_command"     // the command cannot be read
+	UnsupportedVersion  Code = "unsupported_version"   // the command is of a version not known here
+	Internal            Code = "internal"              // a defect of ours: the log has the cause
 )
 
 // Error is a failure with a name. Message is safe to show to anyone who may see the job: it
@@ -75,6 +76,12 @@ func AsError(err error) *Error {
 		return e
 	}
 	return Permanent(Internal, err, "the worker failed in a way nobody foresaw; its log has the cause")
+}
+
+// HasCode reports whether err carries the code.
+func HasCode(err error, code Code) bool {
+	e := AsError(err)
+	return e != nil && e.Code == code
 }
 
 // IsTransient reports whether err carries a failure that may pass by itself.
