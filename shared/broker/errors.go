@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Outcomes of a publish that was not confirmed.
+var (
+	// ErrUnavailable: nothing was sent. There is no connection, or the broker asked publishers
+	// to stop.
+	ErrUnavailable = errors.New("the broker is unavailable")
+	// ErrRefused: the broker did not take the message; a queue is full, say.
+	ErrRefused = errors.New("the broker refused the message")
+	// ErrUnroutable: no queue is bound for the message, so the broker gave it back.
+	ErrUnroutable = errors.New("no queue takes the message")
+	// ErrUnknown: the message was sent, and the answer did not come. It may have been delivered.
+	ErrUnknown = errors.New("the broker did not confirm the message")
+)
+
+// Outcomes of answering a delivery.
+var (
+	// ErrStale: the channel that delivered is gone. The broker delivers the message again.
+	ErrStale = errors.New("the channel that delivered the message is gone")
+	// ErrAnswered: the delivery was acknowledged or requeued before.
+	ErrAnswered = errors.New("the delivery is already answered")
+)
+
+// NotReadyError says why the broker cannot be used at present.
+type NotReadyError struct {
+	Reason string
+	Cause  error // may be nil
+}
+
+func (e *NotReadyError) Error() string {
+	if e.Cause == nil {
+		return "the broker is not ready: " + e.Reason
+	}
+	return fmt.Sprintf("the broker is not ready: %s: %v", e.Reason, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *NotReadyError) Unwrap() error { return e.Cause }
+
+// TopologyError says that an exchange or queue cannot be declared as the system needs it. Only an
+// operator can mend that.
+type TopologyError struct {
+	Kind  string // "exchange" or "queue"
+	Name  string
+	Cause *amqp.Error // what the broker said
+}
+
+func (e *TopologyError) Error() string {
+	what := fmt.Sprintf("%s %q", e.Kind, e.Name)
+	switch e.Cause.Code {
+	case amqp.PreconditionFailed:
+		return fmt.Sprintf("%s exists with other properties than this version declares: empty and delete it, or use another virtual host (the broker says: %s)", what, e.Cause.Reason)
+	case amqp.AccessRefused:
+		return fmt.Sprintf("%s: the broker's user needs configure, write and read permission (the broker says: %s)", what, e.Cause.Reason)
+	case amqp.ResourceLocked:
+		return fmt.Sprintf("%s belongs to another connection alone: stop its owner (the broker says: %s)", what, e.Cause.Reason)
+	default:
+		return fmt.Sprintf("%s cannot be declared (the broker says: %s)", what, e.Cause.Reason)
+	}
+}
+
+// Unwrap returns what the broker said.
+func (e *TopologyError) Unwrap() error { return e.Cause }
