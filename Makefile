@@ -1,0 +1,48 @@
+# PharmaVida Ingesta. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+STACK := bin/local/stack -root .
+
+##@ Help
+
+.PHONY: help
+help: ## list the targets and the variables they know
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^#\? / { print "  " substr($$0, 4) } \
+		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Local stack (no Docker; see deploy/local/README.md)
+
+.PHONY: stack-tool
+stack-tool:
+	@cd deploy/local && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../bin/local/stack ./cmd/stack
+
+.PHONY: up
+up: stack-tool ## start servers, demo data, gateway and workers; write .local/env
+	@$(STACK) up
+
+.PHONY: down
+down: stack-tool ## stop everything that up started, and nothing else
+	@$(STACK) down
+
+.PHONY: status
+status: stack-tool ## show what runs, since when, on which port
+	@$(STACK) status
+
+.PHONY: logs
+logs: ## show the end of every log; FOLLOW=1 goes on
+	@tail -n 30 $(if $(FOLLOW),-F) .local/logs/*.log
+
+.PHONY: clean
+clean: stack-tool ## stop the stack and remove its data, .local and bin
+	@$(STACK) clean
+
+#? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
+#? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
+#? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
+#? LOCAL_<PART>_PORT  a port of your own instead of 18xxx; PART is one of GATEWAY, WORKER_MONGODB, WORKER_MYSQL,
+#?                    WORKER_POSTGRESQL, MONGODB, MARIADB, POSTGRESQL, REDIS, RABBITMQ, MANAGEMENT, ERLANG, EPMD, S3

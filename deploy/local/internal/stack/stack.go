@@ -1,0 +1,65 @@
+// Package stack is the local stack as a whole: up, down, status, clean.
+//
+// Up is idempotent: it starts what is missing, restarts what has changed and leaves the rest alone.
+// Down stops what this clone's stack started and nothing else. One command at a time changes a stack;
+// the stacks of two clones do not meet. See README.md for how the parts fit together.
+//
+// Not goals: supervision (a server that dies stays down until the next up) and durability.
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pharmavida/ingesta/deploy/local/internal/console"
+	"github.com/pharmavida/ingesta/deploy/local/internal/ports"
+	"github.com/pharmavida/ingesta/deploy/local/internal/state"
+)
+
+// Stack is the stack of one clone.
+type Stack struct {
+	layout  Layout
+	console *console.Console
+	getenv  func(string) string
+	state   *state.State
+}
+
+// open locks the stack and reads its state; release ends that.
+func open(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string) (s *Stack, release func(), err error) {
+	release, err = layout.lock(ctx, con)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := state.Open(layout.Data)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return &Stack{layout: layout, console: con, getenv: getenv, state: st}, release, nil
+}
+
+// choosePorts keeps the ports of what runs and finds free ones for the rest.
+func (s *Stack) choosePorts() (map[string]int, error) {
+	chosen, err := ports.Chooser{
+		Getenv:     s.getenv,
+		Remembered: s.state.Ports(),
+		Ours:       s.holds,
+		Free:       ports.Free,
+	}.Choose(ports.Parts())
+	if err != nil {
+		return nil, fmt.Errorf("choosing ports: %w", err)
+	}
+	return chosen, s.state.SetPorts(chosen)
+}
+
+// holds reports whether a running process of ours listens there. The broker node holds three ports.
+func (s *Stack) holds(part string, port int) bool {
+	if s.state.Ports()[part] != port {
+		return false
+	}
+	name := part
+	if part == "management" || part == "erlang" {
+		name = "rabbitmq"
+	}
+	return s.state.Process(name).ID.Alive()
+}
