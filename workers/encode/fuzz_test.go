@@ -1,4 +1,4 @@
-package encode
+package encode_test
 
 import (
 	"bytes"
@@ -8,7 +8,34 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/pharmavida/ingesta/workers/encode"
+	"github.com/pharmavida/ingesta/workers/extracttest"
 )
+
+// written returns what a Writer makes of the records that fill writes.
+func written(t *testing.T, fill func(w *encode.Writer) error) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := encode.NewWriter(&out)
+	if err := fill(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// single returns the one field that write writes, without the end of its record.
+func single(t *testing.T, write func(w *encode.Writer)) string {
+	t.Helper()
+	csv := written(t, func(w *encode.Writer) error {
+		write(w)
+		return w.EndRow()
+	})
+	return string(bytes.TrimSuffix(csv, []byte("\n")))
+}
 
 // FuzzText writes two records of arbitrary fields and reads them back. The byte kinds says for
 // each field whether it is NULL.
@@ -17,40 +44,38 @@ func FuzzText(f *testing.F) {
 	f.Add(`\.`, "\n", "💊", byte(5))
 	f.Add(`""`, ",", "\xff\x00", byte(7))
 	f.Fuzz(func(t *testing.T, a, b, c string, nulls byte) {
-		wide := []field{{text: a}, {text: b}, {text: c}}
+		wide := []extracttest.Field{{Text: a}, {Text: b}, {Text: c}}
 		for i := range wide {
 			if nulls>>i&1 == 1 {
-				wide[i] = field{null: true}
+				wide[i] = extracttest.Field{Null: true}
 			}
 		}
-		want := [][]field{wide, wide[:1]}
+		want := [][]extracttest.Field{wide, wide[:1]}
 
-		var out bytes.Buffer
-		w := NewWriter(&out)
-		for _, record := range want {
-			for i, f := range record {
-				switch {
-				case f.null:
-					w.Null()
-				case i%2 == 0:
-					w.String(f.text)
-				default:
-					w.Text([]byte(f.text))
+		csv := written(t, func(w *encode.Writer) error {
+			for _, record := range want {
+				for i, f := range record {
+					switch {
+					case f.Null:
+						w.Null()
+					case i%2 == 0:
+						w.String(f.Text)
+					default:
+						w.Text([]byte(f.Text))
+					}
+				}
+				if err := w.EndRow(); err != nil {
+					return err
 				}
 			}
-			if err := w.EndRow(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		got, err := readCSV(out.Bytes())
+			return nil
+		})
+		got, err := extracttest.ReadCSV(csv)
 		if err != nil {
-			t.Fatalf("the reader refuses %q: %v", out.Bytes(), err)
+			t.Fatalf("the reader refuses %q: %v", csv, err)
 		}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("wrote %v as %q, read back %v", want, out.Bytes(), got)
+			t.Errorf("wrote %v as %q, read back %v", want, csv, got)
 		}
 	})
 }
@@ -61,27 +86,22 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte(` "\u00e9" `))
 	f.Add([]byte(`{broken`))
 	f.Fuzz(func(t *testing.T, document []byte) {
-		var out bytes.Buffer
-		w := NewWriter(&out)
-		w.JSON(document)
-		if err := w.EndRow(); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		records, err := readCSV(out.Bytes())
+		csv := written(t, func(w *encode.Writer) error {
+			w.JSON(document)
+			return w.EndRow()
+		})
+		records, err := extracttest.ReadCSV(csv)
 		if err != nil || len(records) != 1 || len(records[0]) != 1 {
-			t.Fatalf("wrote %q as %q, read back %v, %v", document, out.Bytes(), records, err)
+			t.Fatalf("wrote %q as %q, read back %v, %v", document, csv, records, err)
 		}
-		got := records[0][0].text
+		got := records[0][0].Text
 		if !json.Valid(document) {
 			if got != string(document) {
 				t.Errorf("invalid JSON %q came out as %q, want it unchanged", document, got)
 			}
 			return
 		}
-		if !reflect.DeepEqual(tokens(t, []byte(got)), tokens(t, document)) {
+		if !reflect.DeepEqual(tokens([]byte(got)), tokens(document)) {
 			t.Errorf("%q came out as %q, which says something else", document, got)
 		}
 		if len(got) > len(document) {
@@ -91,7 +111,7 @@ func FuzzJSON(f *testing.F) {
 }
 
 // tokens returns what a document says: its tokens in order, numbers as their digits.
-func tokens(t *testing.T, document []byte) []json.Token {
+func tokens(document []byte) []json.Token {
 	dec := json.NewDecoder(bytes.NewReader(document))
 	dec.UseNumber()
 	var all []json.Token
@@ -111,13 +131,13 @@ func FuzzFloat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, bits uint64) {
 		double := math.Float64frombits(bits)
-		text := string(appendFloat(nil, double, 64))
+		text := single(t, func(w *encode.Writer) { w.Float(double) })
 		if back, err := strconv.ParseFloat(text, 64); err != nil || back != double && !(math.IsNaN(back) && math.IsNaN(double)) {
 			t.Errorf("%x came out as %s, which reads back as %v, %v", bits, text, back, err)
 		}
-		single := math.Float32frombits(uint32(bits))
-		text = string(appendFloat(nil, float64(single), 32))
-		if back, err := strconv.ParseFloat(text, 32); err != nil || float32(back) != single && !(math.IsNaN(back) && single != single) {
+		short := math.Float32frombits(uint32(bits))
+		text = single(t, func(w *encode.Writer) { w.Float32(short) })
+		if back, err := strconv.ParseFloat(text, 32); err != nil || float32(back) != short && !(math.IsNaN(back) && short != short) {
 			t.Errorf("%x in single precision came out as %s, which reads back as %v, %v", uint32(bits), text, back, err)
 		}
 	})
@@ -132,7 +152,7 @@ func FuzzTime(f *testing.F) {
 		if y := want.Year(); y < 1 || y > 9999 {
 			t.Skip()
 		}
-		text := string(appendTime(nil, want))
+		text := single(t, func(w *encode.Writer) { w.Time(want) })
 		got, err := time.Parse("2006-01-02 15:04:05.999999-07", text)
 		if err != nil || !got.Equal(want) {
 			t.Errorf("%v came out as %s, which reads back as %v, %v", want, text, got, err)
