@@ -1,0 +1,109 @@
+package jobstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// Submission asks for one job.
+type Submission struct {
+	ID       string
+	Database ingest.Database
+	// Targets name the datasets and their keys. The literal {stamp} in a key becomes the second of
+	// acceptance, as 20060102_150405, with _2, _3… for later jobs of the same database and second.
+	Targets       []ingest.Target
+	RequestedBy   string
+	RequestID     string
+	RetryOf       string
+	CatalogDigest string
+}
+
+// Idempotency marks a request that its client may repeat.
+type Idempotency struct {
+	Subject  string // who asks; keys of different subjects are unrelated
+	Key      string // chosen by the client
+	BodyHash string // tells whether a repeated request is the same
+}
+
+// Acceptance is the answer to accepted submissions.
+type Acceptance struct {
+	Jobs     []ingest.Job // in the order of the submissions, keys resolved
+	Replayed bool         // true when these are the jobs of an earlier request with the same idempotency key
+	// Unconfirmed names the jobs whose command is still in the outbox: nobody knows yet that the
+	// broker has it. For jobs just accepted that is all of them.
+	Unconfirmed []string
+}
+
+// Accept records the submitted jobs as queued, all or none, with a command for each in the outbox.
+// The caller publishes the commands and settles them; what it does not get to, the reconciler does.
+//
+// With idem, a repeated request gets the jobs of the first while all of them exist; one with
+// another body gets ErrIdempotencyMismatch. Submitting an id that exists creates nothing and
+// answers what is stored.
+func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency) (Acceptance, error) {
+	const doing = "accepting jobs"
+	if len(subs) == 0 {
+		return Acceptance{}, fmt.Errorf("%s: there is no submission", doing)
+	}
+	recordName, bodyHash := "", ""
+	if idem != nil {
+		// Hashed, because both parts come from clients and may hold anything.
+		sum := sha256.Sum256([]byte(idem.Subject + "\x00" + idem.Key))
+		recordName, bodyHash = hex.EncodeToString(sum[:]), idem.BodyHash
+	}
+	args := []any{recordName, bodyHash, milliseconds(s.cfg.IdempotencyTTL), milliseconds(s.cfg.RepublishAfter)}
+	for _, sub := range subs {
+		if err := errors.Join(checkNames(sub.ID, sub.Database), checkTargets(sub.Targets)); err != nil {
+			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
+		}
+		targets, err := json.Marshal(sub.Targets)
+		if err != nil {
+			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
+		}
+		args = append(args, sub.ID, string(sub.Database), sub.RequestedBy, sub.RequestID, sub.RetryOf, sub.CatalogDigest, targets)
+	}
+	r, err := s.run(ctx, doing, s.scripts.accept, args...)
+	if err != nil {
+		return Acceptance{}, err
+	}
+	a := Acceptance{}
+	switch outcome := r.text(0); outcome {
+	case "accepted":
+	case "replayed":
+		a.Replayed = true
+	case "mismatch":
+		return Acceptance{}, ErrIdempotencyMismatch
+	default:
+		return Acceptance{}, unexpected(doing, outcome)
+	}
+	for i := 1; i < len(r); i++ {
+		stored := r.list(i)
+		job, err := record(stored.list(1).fields()).job()
+		if err != nil {
+			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
+		}
+		a.Jobs = append(a.Jobs, job)
+		if stored.number(0) == 1 && !job.Status.Terminal() {
+			a.Unconfirmed = append(a.Unconfirmed, job.ID)
+		}
+	}
+	return a, nil
+}
+
+// Discard undoes an acceptance that the broker refused: jobs never claimed vanish, with their
+// outbox entries and the idempotency record that names them. Jobs that were claimed or ended
+// meanwhile stay as they are, and unknown ones are no error. Idempotent.
+func (s *Store) Discard(ctx context.Context, ids ...string) error {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	_, err := s.run(ctx, "discarding jobs", s.scripts.discard, args...)
+	return err
+}

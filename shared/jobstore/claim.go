@@ -1,0 +1,99 @@
+package jobstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// Outcome is the answer to a claim.
+type Outcome string
+
+// The outcomes of a claim.
+const (
+	Claimed   Outcome = "claimed"   // the job is the caller's, for as long as it renews the lease
+	Exhausted Outcome = "exhausted" // the same, but it failed as often as it may: finish it as an error
+	Over      Outcome = "over"      // the job is terminal
+	Busy      Outcome = "busy"      // another attempt holds a live lease
+	Early     Outcome = "early"     // the next attempt may not start yet
+	Unknown   Outcome = "unknown"   // there is no such job, and it was not to be adopted
+)
+
+// ClaimRequest asks for a job.
+type ClaimRequest struct {
+	Command ingest.Command
+	Worker  string // who asks, for the record
+	Adopt   bool   // create the job from the command when it is unknown
+}
+
+// Claim is the answer to a ClaimRequest.
+type Claim struct {
+	Outcome     Outcome
+	Job         ingest.Job    // zero when Unknown
+	RetryAfter  time.Duration // when Busy or Early: until a claim may succeed
+	Lease       *Lease        // when Claimed or Exhausted, else nil
+	Failures    int           // transient failures and expired leases so far
+	MaxFailures int           // at this many the job is over
+}
+
+// LastChance reports whether one more failure exhausts the job: instead of releasing it, its
+// holder then finishes it as an error.
+func (c Claim) LastChance() bool { return c.Failures+1 >= c.MaxFailures }
+
+// Claim tries to make the caller the owner of the command's job. It succeeds for a queued job that
+// is due, and for a running one whose lease is dead: that counts as a failure of the job, and ends
+// the attempt before as expired. Each success has a fence greater than all before.
+//
+// A claimed job may already have CancelRequested set: then clean up and finish it as cancelled.
+func (s *Store) Claim(ctx context.Context, req ClaimRequest) (Claim, error) {
+	return s.claim(ctx, req, rand.Text())
+}
+
+// claim is Claim under a given nonce: called twice with one, it counts once.
+func (s *Store) claim(ctx context.Context, req ClaimRequest, nonce string) (Claim, error) {
+	const doing = "claiming a job"
+	c := req.Command
+	if err := errors.Join(checkNames(c.JobID, c.Database), checkTargets(c.Targets)); err != nil {
+		return Claim{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	targets, err := json.Marshal(c.Targets)
+	if err != nil {
+		return Claim{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	adopt := "0"
+	if req.Adopt {
+		adopt = "1"
+	}
+	r, err := s.run(ctx, doing, s.scripts.claim,
+		c.JobID, nonce, req.Worker, milliseconds(s.cfg.Lease), s.cfg.MaxFailures, milliseconds(s.cfg.RepublishAfter), adopt,
+		string(c.Database), c.RequestedBy, c.RequestID, c.RetryOf, c.CatalogDigest, targets, max(0, c.AcceptedAt.UnixMilli()))
+	if err != nil {
+		return Claim{}, err
+	}
+	claim := Claim{Outcome: Outcome(r.text(0)), RetryAfter: time.Duration(r.number(1)) * time.Millisecond, MaxFailures: s.cfg.MaxFailures}
+	if claim.Outcome == Unknown {
+		return claim, nil
+	}
+	stored := record(r.list(2).fields())
+	if claim.Job, err = stored.job(); err != nil {
+		return Claim{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	failures, err := stored.number("failures")
+	if err != nil {
+		return Claim{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	claim.Failures = int(failures)
+	switch claim.Outcome {
+	case Claimed, Exhausted:
+		claim.Lease = newLease(s, claim.Job, stored)
+	case Over, Busy, Early:
+	default:
+		return Claim{}, unexpected(doing, string(claim.Outcome))
+	}
+	return claim, nil
+}

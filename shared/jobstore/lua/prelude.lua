@@ -1,0 +1,163 @@
+-- What every script starts with. It is put in front of each of them before loading.
+--
+-- KEYS[1] is the prefix of all keys. It holds a hash tag, so every key that a script composes
+-- lives in the slot of KEYS[1], and one script may touch all of them.
+--
+-- Times are milliseconds of this server's clock, read once per script: no client's clock ever
+-- decides who owns a job. JSON is stored and returned, never parsed: cjson turns empty arrays
+-- into objects and rounds large numbers.
+
+local prefix = KEYS[1]
+
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+local terminal = {success = true, partial = true, error = true, cancelled = true}
+
+-- text writes a whole number in full; Lua's own conversion keeps 14 digits only.
+local function text(n)
+  return string.format('%.0f', n)
+end
+
+local function job_key(id)
+  return prefix .. 'job:' .. id
+end
+
+local function get(job, field)
+  return redis.call('HGET', job, field)
+end
+
+local function number(job, field)
+  return tonumber(redis.call('HGET', job, field) or 0)
+end
+
+-- Indexes are sorted sets of equal scores, ordered by member: creation time in 15 digits, ':' and
+-- the id. That order is total, so a cursor stays exact even for jobs of the same millisecond.
+local function entry(id, created)
+  return string.format('%015.0f:%s', created, id)
+end
+
+local function entry_id(member)
+  return string.sub(member, 17)
+end
+
+local function status_indexes(database, status)
+  return prefix .. 'index:status:' .. status, prefix .. 'index:database:' .. database .. ':status:' .. status
+end
+
+local function enlist(member, database, status)
+  local one, two = status_indexes(database, status)
+  redis.call('ZADD', prefix .. 'index:all', 0, member)
+  redis.call('ZADD', prefix .. 'index:database:' .. database, 0, member)
+  redis.call('ZADD', one, 0, member)
+  redis.call('ZADD', two, 0, member)
+end
+
+local function delist_status(member, database, status)
+  local one, two = status_indexes(database, status)
+  redis.call('ZREM', one, member)
+  redis.call('ZREM', two, member)
+end
+
+local function delist(member, database, status)
+  redis.call('ZREM', prefix .. 'index:all', member)
+  redis.call('ZREM', prefix .. 'index:database:' .. database, member)
+  delist_status(member, database, status)
+end
+
+-- become sets the status and moves the job from index to index with it.
+local function become(job, id, status)
+  local known = redis.call('HMGET', job, 'status', 'database', 'created_ms')
+  redis.call('HSET', job, 'status', status)
+  if known[1] ~= status then
+    local member = entry(id, tonumber(known[3]))
+    delist_status(member, known[2], known[1])
+    local one, two = status_indexes(known[2], status)
+    redis.call('ZADD', one, 0, member)
+    redis.call('ZADD', two, 0, member)
+  end
+end
+
+-- The outbox holds messages that are not yet known to be confirmed, as '<kind>:<id>' by due time.
+local function outbox_add(kind, id)
+  redis.call('ZADD', prefix .. 'outbox', now, kind .. ':' .. id)
+end
+
+local function outbox_remove(kind, id)
+  redis.call('ZREM', prefix .. 'outbox', kind .. ':' .. id)
+  redis.call('HDEL', prefix .. 'outbox:tries', kind .. ':' .. id)
+end
+
+-- watch has the reconciler look at a job that is not over, at the given time.
+local function watch(id, at)
+  redis.call('ZADD', prefix .. 'open', at, id)
+end
+
+-- announce tells subscribers that the job changed.
+local function announce(job, id)
+  local known = redis.call('HMGET', job, 'status', 'cancel')
+  redis.call('PUBLISH', prefix .. 'changes', id .. ' ' .. known[1] .. ' ' .. (known[2] or '0'))
+end
+
+local function close_attempt(job, outcome, code)
+  redis.call('HSET', job, 'ended:' .. get(job, 'attempt'), text(now) .. ' ' .. outcome .. ' ' .. code)
+end
+
+-- clear_progress forgets how far uncommitted datasets came: whoever exports them next starts over.
+local function clear_progress(job)
+  for _, field in ipairs(redis.call('HKEYS', job)) do
+    if string.sub(field, 1, 9) == 'progress:' then
+      redis.call('HDEL', job, field)
+    end
+  end
+end
+
+-- conclude ends a job for good, with its event in the outbox. Nothing but this puts a time to live
+-- on a job: a job that is not over never expires.
+local function conclude(job, id, status, code, message, retention)
+  if get(job, 'status') == 'running' then
+    close_attempt(job, status, code)
+  end
+  clear_progress(job)
+  become(job, id, status)
+  redis.call('HSET', job, 'finished_ms', text(now), 'code', code, 'error', message)
+  redis.call('HDEL', job, 'lease_ms', 'next_ms')
+  redis.call('ZREM', prefix .. 'open', id)
+  redis.call('ZREM', prefix .. 'cancelling', id)
+  outbox_remove('command', id)
+  outbox_add('event', id)
+  redis.call('PEXPIRE', job, retention)
+  local member = entry(id, number(job, 'created_ms'))
+  redis.call('ZADD', prefix .. 'expiring', now + retention, status .. ' ' .. get(job, 'database') .. ' ' .. member)
+  announce(job, id)
+end
+
+-- standing says what the holder of a fence may still do with a job:
+--   held       it owns the job
+--   released   it gave the job back itself, and nobody claimed it since
+--   finished   it ended the job itself
+--   lost       another attempt owns the job, or it ended otherwise
+--   forgotten  the job is unknown, or remembered from before this fence was given out: the server
+--              lost writes, and the holder of the newest fence knows better
+local function standing(job, fence)
+  local known = redis.call('HMGET', job, 'status', 'fence', 'released_by', 'finished_by')
+  local status = known[1]
+  if not status then
+    return 'forgotten'
+  end
+  if terminal[status] then
+    return known[4] == fence and 'finished' or 'lost'
+  end
+  local stored, ours = tonumber(known[2] or 0), tonumber(fence)
+  if stored > ours then
+    return 'lost'
+  end
+  if stored < ours then
+    return 'forgotten'
+  end
+  if status == 'running' then
+    return 'held'
+  end
+  return known[3] == fence and 'released' or 'lost'
+end
+
