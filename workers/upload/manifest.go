@@ -91,8 +91,9 @@ func (m Manifest) Results() ingest.Results {
 	return results
 }
 
-// Encode returns the manifest's JSON. Lists are never null.
+// Encode returns the manifest's JSON, of ManifestVersion. Lists are never null.
 func (m Manifest) Encode() ([]byte, error) {
+	m.Version = ManifestVersion
 	m.Objects = append([]ManifestObject{}, m.Objects...)
 	m.Failures = append([]ManifestFailure{}, m.Failures...)
 	for i := range m.Objects {

@@ -172,19 +172,14 @@ func (o *Object) upload(p *part) error {
 	}
 	out, err := o.store.client.UploadPart(o.ctx, &s3.UploadPartInput{
 		Bucket: &o.store.cfg.Bucket, Key: &o.key, UploadId: &o.uploadID,
-		PartNumber: &p.number, Body: bytes.NewReader(p.data), ContentLength: aws.Int64(int64(len(p.data))),
+		ChecksumAlgorithm: o.store.checksum(), PartNumber: &p.number, Body: bytes.NewReader(p.data), ContentLength: aws.Int64(int64(len(p.data))),
 	}, o.store.bounded("UploadPart", o.store.cfg.Timeout), o.store.unsignedBody)
 	if err != nil {
 		return o.store.failure(o.ctx, fmt.Sprintf("uploading part %d of %s", p.number, o.key), err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.completed[p.number-1] = types.CompletedPart{
-		PartNumber: &p.number, ETag: out.ETag,
-		// At most one of them is set: the checksum that the SDK was told to send.
-		ChecksumCRC32: out.ChecksumCRC32, ChecksumCRC32C: out.ChecksumCRC32C, ChecksumCRC64NVME: out.ChecksumCRC64NVME,
-		ChecksumSHA1: out.ChecksumSHA1, ChecksumSHA256: out.ChecksumSHA256,
-	}
+	o.completed[p.number-1] = types.CompletedPart{PartNumber: &p.number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}
 	return nil
 }
 

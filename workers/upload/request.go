@@ -60,7 +60,7 @@ func (*timeoutError) Timeout() bool { return true }
 // plain http: the part's own checksum travels in a signed header and protects it as well. Where
 // the SDK is told to send no checksums the signature is all there is, and stays.
 func (s *Store) unsignedBody(o *s3.Options) {
-	if o.RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired {
+	if s.checksum() == "" {
 		return
 	}
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {

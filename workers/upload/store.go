@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // dialTimeout bounds how long a connection to S3 may take to be made.
@@ -112,6 +113,7 @@ func (s *Store) Create(ctx context.Context, key string, owner Owner, guard func(
 	stamp := newStamp(owner)
 	created, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.cfg.Bucket, Key: &key, ContentType: contentType(key), Metadata: stamp.metadata(),
+		ChecksumAlgorithm: s.checksum(),
 	}, s.bounded("CreateMultipartUpload", s.cfg.Timeout))
 	if err != nil {
 		return nil, s.failure(ctx, "creating the upload of "+key, err)
@@ -120,6 +122,16 @@ func (s *Store) Create(ctx context.Context, key string, owner Owner, guard func(
 	s.live[*created.UploadId] = owner
 	s.mu.Unlock()
 	return newObject(ctx, s, key, *created.UploadId, stamp, guard), nil
+}
+
+// checksum returns the algorithm by which each part is protected on its way and at rest: the
+// SDK's default, unless it is told (AWS_REQUEST_CHECKSUM_CALCULATION=when_required) that the
+// server does not know such things. An upload must be told the algorithm of its parts.
+func (s *Store) checksum() types.ChecksumAlgorithm {
+	if s.client.Options().RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired {
+		return ""
+	}
+	return types.ChecksumAlgorithmCrc32
 }
 
 // forget takes an upload off the list of those that this process is working on.
