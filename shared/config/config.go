@@ -192,7 +192,11 @@ func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
 	}
 	var problems []error
 	for _, field := range fields {
-		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, vars[field.Key]) {
+		value, set := vars[field.Key]
+		if !set {
+			value = field.DefaultValue
+		}
+		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, value) {
 			problems = append(problems, fmt.Errorf("%s is a sample password: set one of your own in production", field.Key))
 		}
 	}

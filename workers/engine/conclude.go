@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+)
+
+// concludeTimeout bounds the last writes of an attempt. It must end before a lease that was
+// renewed just before them does.
+const concludeTimeout = 30 * time.Second
+
+// conclude records the verdict and settles the delivery. Its writes outlive the cancellation of
+// the attempt, within their own timeout; if they fail, the delivery comes again and finds what
+// was committed.
+func (a *attempt) conclude(working context.Context, v verdict) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(working), concludeTimeout, errors.New("concluding an attempt timed out"))
+	defer cancel()
+
+	err := a.record(ctx, v)
+	if errors.Is(err, jobstore.ErrCancelRequested) {
+		// Asked for while the attempt was failing or handing the job back.
+		v = verdict{cancelled, errCancelled}
+		err = a.record(ctx, v)
+	}
+	switch {
+	case err != nil:
+		a.log.Warn("the attempt could not be concluded; its command will be looked at again", "error", err)
+		a.park(working, a.delivery, a.claim.Job.ID, a.delay(1))
+	case v.kind == retry:
+		a.park(working, a.delivery, a.claim.Job.ID, a.delay(a.claim.Failures+1))
+	case v.kind == handedBack:
+		a.requeue(a.delivery, a.claim.Job.ID)
+	case v.kind == exhausted:
+		// The job is finished before its command goes to the dead letters.
+		failure := ingest.AsError(v.cause)
+		a.bury(working, a.delivery, a.claim.Job.ID, failure.Code, failure.Message)
+	default:
+		a.ack(a.delivery, a.claim.Job.ID)
+	}
+}
+
+// record writes the verdict to S3, Redis and the outbox.
+func (a *attempt) record(ctx context.Context, v verdict) error {
+	switch v.kind {
+	case finished, exhausted:
+		return a.finish(ctx)
+	case cancelled:
+		a.discardObjects(a.claim.Job, a.log)
+		return a.end(ctx, jobstore.Finish{
+			Status: ingest.Cancelled, Results: a.discarded(),
+			Code: ingest.JobCancelled, Message: "the job was cancelled",
+		})
+	case retry:
+		failure := ingest.AsError(v.cause)
+		return a.release(ctx, jobstore.Release{
+			After: a.delay(a.claim.Failures + 1), Outcome: ingest.OutcomeRetry,
+			Code: failure.Code, Message: failure.Message, Failure: true,
+		})
+	case handedBack:
+		return a.release(ctx, jobstore.Release{
+			Outcome: ingest.OutcomeHandedBack, Code: ingest.Shutdown, Message: "handed back by a worker that stops",
+		})
+	default: // lost: there is nothing left to write
+		return v.cause
+	}
+}
+
+// release gives the job back for another attempt.
+func (a *attempt) release(ctx context.Context, r jobstore.Release) error {
+	a.stopRenewing()
+	for wait := newBackoff(); ; {
+		err := a.claim.Lease.Release(ctx, r)
+		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
+			return err
+		}
+	}
+}
+
+// finish ends the job with what its datasets add up to: the manifest first, for it is the mark
+// that tells lake readers what they may read, then the job, then the event.
+func (a *attempt) finish(ctx context.Context) error {
+	results := a.results()
+	compareSnapshots(results)
+	end := jobstore.Finish{Status: ingest.Conclude(results), Results: results}
+	for _, r := range results {
+		if r.State == ingest.Done {
+			continue
+		}
+		if end.Status == ingest.Failed && end.Code == "" {
+			end.Code, end.Message = r.Code, r.Error
+		}
+		// Nothing of an unfinished dataset stays behind; what cannot be removed now, the reaper will.
+		if err := a.Lake.AbortStale(ctx, r.Key, a.owner); err != nil {
+			a.log.Info("an unfinished upload may be left", "dataset", r.Dataset, "error", err)
+		}
+	}
+	if end.Status != ingest.Failed {
+		if err := a.putManifest(ctx, end); err != nil {
+			return fmt.Errorf("writing the manifest: %w", err)
+		}
+	}
+	return a.end(ctx, end)
+}
+
+// end makes the job terminal and publishes its event. An event that cannot be published now
+// waits in the outbox for the reconciler.
+func (a *attempt) end(ctx context.Context, f jobstore.Finish) error {
+	a.stopRenewing()
+	var job ingest.Job
+	for wait := newBackoff(); ; {
+		var err error
+		if job, err = a.claim.Lease.Finish(ctx, f); err == nil {
+			break
+		}
+		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
+			return fmt.Errorf("finishing the job: %w", err)
+		}
+	}
+	a.log.Info("job ended", "status", job.Status, "rows", job.Progress.Rows, "bytes", job.Progress.Bytes)
+	if err := a.Broker.PublishEvent(ctx, ingest.EventOf(job), a.delivery.Traceparent); err != nil {
+		a.log.Warn("the completion event waits for the reconciler", "error", err)
+		return nil
+	}
+	if err := a.Jobs.Settle(ctx, jobstore.EventEntry, job.ID); err != nil {
+		a.log.Info("the completion event may be published twice, under the same id", "error", err)
+	}
+	return nil
+}
+
+// results returns what became of each dataset. One that no attempt got through is failed.
+func (a *attempt) results() ingest.Results {
+	results := a.board.snapshot()
+	for i, r := range results {
+		if r.State != ingest.Done && r.State != ingest.Broken {
+			results[i] = broken(r, ingest.AttemptsExhausted, fmt.Sprintf("given up after %d failed attempts", a.claim.Failures))
+		}
+	}
+	return results
+}
+
+// discarded returns every dataset as failed: whatever was exported has been removed.
+func (a *attempt) discarded() ingest.Results {
+	results := a.board.snapshot()
+	for i, r := range results {
+		results[i] = broken(r, ingest.JobCancelled, "the job was cancelled")
+	}
+	return results
+}
+
+// broken returns the result of a dataset that failed.
+func broken(r ingest.Result, code ingest.Code, message string) ingest.Result {
+	return ingest.Result{Dataset: r.Dataset, Key: r.Key, State: ingest.Broken, Code: code, Error: message, FinishedAt: time.Now().UTC()}
+}
+
+// compareSnapshots marks the datasets as inconsistent with each other when attempts or sessions
+// made them show different snapshots.
+func compareSnapshots(results ingest.Results) {
+	var first *ingest.Snapshot
+	differ := false
+	for _, r := range results {
+		switch {
+		case r.State != ingest.Done || r.Snapshot == nil:
+		case first == nil:
+			first = r.Snapshot
+		case r.Snapshot.ID != first.ID || !r.Snapshot.At.Equal(first.At):
+			differ = true
+		}
+	}
+	if !differ {
+		return
+	}
+	for i, r := range results {
+		if r.Snapshot != nil {
+			s := *r.Snapshot
+			s.Consistent = false
+			results[i].Snapshot = &s
+		}
+	}
+}
+
+// discardObjects removes everything that the job wrote to S3. What cannot be removed is logged:
+// no manifest names it, and the reaper aborts what is still an upload.
+func (e *Engine) discardObjects(job ingest.Job, log *slog.Logger) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), concludeTimeout, errors.New("removing the objects of a cancelled job timed out"))
+	defer cancel()
+	for _, r := range job.Results {
+		if err := e.Lake.Discard(ctx, r.Key, job.ID); err != nil {
+			log.Warn("an object of a cancelled job could not be removed", "dataset", r.Dataset, "key", r.Key, "error", err)
+		}
+	}
+}

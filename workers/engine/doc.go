@@ -1,0 +1,24 @@
+// Package engine runs jobs: it turns one delivered command into objects in S3, a finished job in
+// Redis and a completion event, exactly once as far as anyone outside can see.
+//
+// The life of a delivery:
+//
+//	claim the job ─┬─ over, busy or early: acknowledge or park the delivery
+//	               └─ claimed: for each dataset not committed yet
+//	                      prepare → stream into a multipart upload → complete → commit
+//	                  then manifest → finish → event → acknowledge
+//
+// What it guarantees:
+//
+//   - A dataset's object becomes visible only whole, and only while this attempt owns the job:
+//     the fence is checked right before completion and again by the commit.
+//   - One dataset's failure does not stop the others.
+//   - A failure that may pass releases the job and parks the delivery; only datasets that were
+//     not committed run again. A permanent one ends the dataset.
+//   - Losing the broker never stops an attempt. Losing the lease, a cancellation or a shutdown
+//     does, and the query on the server with it.
+//   - The delivery is acknowledged last. Whatever happens before, it comes again, and the claim
+//     decides what is left to do.
+//
+// It knows databases only as a Source; each of the worker packages provides one.
+package engine

@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+	"github.com/pharmavida/ingesta/workers/upload"
+)
+
+// Config says how a worker runs its jobs.
+type Config struct {
+	Concurrency int           `env:"INGESTA_CONCURRENCY" envDefault:"2"`     // jobs at once
+	RenewEvery  time.Duration `env:"INGESTA_LEASE_RENEW" envDefault:"10s"`   // lease and progress
+	GiveUpAfter time.Duration `env:"INGESTA_LEASE_GIVE_UP" envDefault:"30s"` // without a renewal the attempt ends itself
+	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`         // for running jobs to finish at shutdown
+}
+
+// Validate reports settings that cannot work.
+func (c Config) Validate() error {
+	switch {
+	case c.Concurrency < 1:
+		return fmt.Errorf("INGESTA_CONCURRENCY is %d: want at least 1", c.Concurrency)
+	case c.RenewEvery <= 0 || c.GiveUpAfter <= c.RenewEvery:
+		return fmt.Errorf("INGESTA_LEASE_GIVE_UP (%v) must be longer than INGESTA_LEASE_RENEW (%v), and both positive", c.GiveUpAfter, c.RenewEvery)
+	case c.Grace < 0:
+		return fmt.Errorf("INGESTA_GRACE is %v: want none or a positive duration", c.Grace)
+	}
+	return nil
+}
+
+// Parts are what an Engine works with. It owns none of them.
+type Parts struct {
+	Worker  string // this process's name, unique among the workers
+	Catalog *catalog.Catalog
+	Source  Source
+	Lake    *upload.Store
+	Jobs    *jobstore.Store
+	Broker  *broker.Broker
+	Delays  []time.Duration // before the second attempt, the third, …; the last one repeats
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+}
+
+// Engine runs the jobs of one database.
+type Engine struct {
+	Parts
+	cfg      Config
+	database catalog.Database
+	slots    chan struct{} // bounds running jobs also while deliveries of an old connection linger
+	metrics  *metrics
+
+	mu      sync.Mutex
+	running map[string]context.CancelCauseFunc // by job, to be woken by a cancellation
+}
+
+// New returns an engine for the database, which must be in the catalog.
+func New(cfg Config, database ingest.Database, parts Parts) (*Engine, error) {
+	db, ok := parts.Catalog.Database(database)
+	if !ok {
+		return nil, fmt.Errorf("the catalog has no database %q: add it, or run the worker of one it has", database)
+	}
+	return &Engine{
+		Parts: parts, cfg: cfg, database: db,
+		slots:   make(chan struct{}, cfg.Concurrency),
+		metrics: newMetrics(parts.Metrics, database),
+		running: map[string]context.CancelCauseFunc{},
+	}, nil
+}
+
+// Reasons why an attempt is told to stop.
+var (
+	errShutdown  = errors.New("the worker is shutting down")
+	errCancelled = errors.New("the job was cancelled")
+	errNoRenewal = errors.New("the lease could not be renewed for too long")
+)
+
+// Run consumes commands until ctx ends. Then it takes no more, lets the running jobs finish
+// within the grace, hands back those that do not, and returns once all are settled.
+func (e *Engine) Run(ctx context.Context) error {
+	working, stopWorking := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopWorking(nil)
+
+	var helpers sync.WaitGroup
+	background, stopHelpers := context.WithCancel(working)
+	helpers.Go(func() { e.beat(background) })
+	helpers.Go(func() { e.heedCancellations(background) })
+	helpers.Go(func() {
+		select {
+		case <-background.Done():
+			return
+		case <-ctx.Done():
+		}
+		grace := time.NewTimer(e.cfg.Grace)
+		defer grace.Stop()
+		select {
+		case <-background.Done():
+		case <-grace.C:
+			stopWorking(errShutdown)
+		}
+	})
+
+	err := e.Broker.Consume(ctx, e.database.Name, e.cfg.Concurrency, func(_ context.Context, d *broker.Delivery) {
+		select {
+		case e.slots <- struct{}{}:
+			defer func() { <-e.slots }()
+			e.handle(ctx, working, d)
+		case <-ctx.Done():
+			e.requeue(d, "") // intake has ended: another worker takes it
+		}
+	})
+	stopHelpers()
+	helpers.Wait()
+	return err
+}
+
+// handle settles one delivery. Intake ends with accepting, an attempt with working.
+func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) {
+	cmd, err := ingest.DecodeCommand(d.Body)
+	if err == nil && cmd.Database != e.database.Name {
+		err = ingest.Permanent(ingest.MalformedCommand, nil, "the command is for %s, and reached the worker of %s", cmd.Database, e.database.Name)
+	}
+	if err != nil {
+		failure := ingest.AsError(err)
+		e.Log.Warn("burying a command that cannot be read", "message_id", d.MessageID, "error", err)
+		e.bury(working, d, d.CorrelationID, failure.Code, failure.Message)
+		return
+	}
+
+	log := e.Log.With("job_id", cmd.JobID, "request_id", cmd.RequestID)
+	claim, adopted, err := e.claim(accepting, cmd)
+	if err != nil {
+		log.Info("giving a command back: the worker stops before it could claim the job", "cause", err)
+		e.requeue(d, cmd.JobID)
+		return
+	}
+	switch claim.Outcome {
+	case jobstore.Over:
+		if claim.Job.Status == ingest.Cancelled {
+			e.discardObjects(claim.Job, log) // it was cancelled between two attempts: some may be there
+		}
+		e.ack(d, cmd.JobID)
+	case jobstore.Busy, jobstore.Early:
+		log.Debug("parking a command", "outcome", claim.Outcome, "retry_after", claim.RetryAfter)
+		e.park(working, d, cmd.JobID, claim.RetryAfter)
+	default:
+		e.attempt(working, d, claim, adopted, log)
+	}
+}
+
+// claim claims the job of the command. While Redis is away it holds on, and with it the
+// delivery: a worker that cannot claim must not consume. It fails only when ctx ends.
+func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.Claim, adopted bool, err error) {
+	request := jobstore.ClaimRequest{Command: cmd, Worker: e.Worker}
+	for wait := newBackoff(); ; {
+		claim, err := e.Jobs.Claim(ctx, request)
+		if err == nil && claim.Outcome != jobstore.Unknown {
+			return claim, request.Adopt, nil
+		}
+		if err == nil {
+			// Redis lost its memory of the job, or the job is long over. Adopt it; the manifest
+			// will tell what was already done.
+			e.Log.Warn("adopting a job that Redis does not know", "job_id", cmd.JobID)
+			request.Adopt = true
+			continue
+		}
+		e.Log.Warn("claiming a job failed; trying again", "job_id", cmd.JobID, "error", err)
+		if !wait.sleep(ctx) {
+			return jobstore.Claim{}, false, context.Cause(ctx)
+		}
+	}
+}
+
+// heedCancellations wakes the attempts of jobs whose cancellation is requested. The lease's
+// renewal notices what this misses.
+func (e *Engine) heedCancellations(ctx context.Context) {
+	err := e.Jobs.Changes(ctx, func(change jobstore.Change) {
+		if !change.CancelRequested {
+			return
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if cancel, ok := e.running[change.ID]; ok {
+			cancel(errCancelled)
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		e.Log.Error("listening for cancellations ended; the lease's renewal still notices them", "error", err)
+	}
+}
+
+// track makes the attempt reachable for cancellations until the returned function is called.
+func (e *Engine) track(jobID string, cancel context.CancelCauseFunc) (untrack func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.running[jobID] = cancel
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.running, jobID)
+	}
+}
+
+// delay returns how long to wait after the given number of failures.
+func (e *Engine) delay(failures int) time.Duration {
+	return e.Delays[min(max(failures, 1), len(e.Delays))-1]
+}

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/workers/encode"
+	"github.com/pharmavida/ingesta/workers/upload"
+)
+
+// exporter exports datasets of one database into the lake, on behalf of one owner. It opens a
+// session when it needs one, and a new one after a session broke.
+type exporter struct {
+	source  Source
+	lake    *upload.Store
+	owner   upload.Owner
+	guard   func(context.Context) error // asked right before an object becomes visible
+	board   *board
+	session Session
+}
+
+// export exports one dataset to its key, and returns its result with state Done. When it fails,
+// no object and no upload of this owner is left at the key.
+func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (ingest.Result, error) {
+	if x.session == nil {
+		session, err := x.source.Open(ctx)
+		if err != nil {
+			return ingest.Result{}, fmt.Errorf("opening a session: %w", err)
+		}
+		x.session = session
+	}
+	extraction, err := x.session.Prepare(ctx, d)
+	if err != nil {
+		return ingest.Result{}, fmt.Errorf("preparing dataset %s: %w", d.Name, err)
+	}
+
+	object, err := x.lake.Create(ctx, x.board.get(i).Key, x.owner, x.guard)
+	if err != nil {
+		return ingest.Result{}, fmt.Errorf("starting the upload of dataset %s: %w", d.Name, err)
+	}
+	m := &meter{object: object, started: time.Now().UTC()}
+	x.board.begin(i, extraction, m)
+	tally, receipt, err := stream(ctx, extraction, m)
+	if err != nil {
+		// A producer's failure must never complete the object.
+		return ingest.Result{}, errors.Join(fmt.Errorf("exporting dataset %s: %w", d.Name, err), object.Abort(ctx))
+	}
+
+	r := x.board.get(i)
+	r.State, r.URL, r.Format = ingest.Done, x.lake.URL(r.Key), "CSV"
+	r.Rows, r.Bytes, r.SHA256 = tally.Rows, receipt.Bytes, receipt.SHA256
+	r.Warnings, r.RowsPerSecond, r.FinishedAt = tally.Warnings, 0, time.Now().UTC()
+	return r, nil
+}
+
+// stream writes header and rows into the object and completes it.
+func stream(ctx context.Context, extraction Extraction, m *meter) (Tally, upload.Receipt, error) {
+	if _, err := m.Write(encode.AppendHeader(nil, extraction.Columns)); err != nil {
+		return Tally{}, upload.Receipt{}, err
+	}
+	tally, err := extraction.Run(ctx, m)
+	if err != nil {
+		return Tally{}, upload.Receipt{}, err
+	}
+	receipt, err := m.object.Complete(ctx)
+	return tally, receipt, err
+}
+
+// sessionTimeout bounds the closing of a session, whose query may have to be stopped first.
+const sessionTimeout = 10 * time.Second
+
+// reset closes the session, if there is one.
+func (x *exporter) reset(ctx context.Context) error {
+	if x.session == nil {
+		return nil
+	}
+	closing, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), sessionTimeout, errors.New("closing the source's session timed out"))
+	defer cancel()
+	err := x.session.Close(closing)
+	x.session = nil
+	return err
+}
