@@ -40,9 +40,6 @@ func (c *Console) Close() {
 	c.ended.Wait()
 }
 
-// Elapsed is the time since New.
-func (c *Console) Elapsed() time.Duration { return time.Since(c.start) }
-
 // Say prints one line about a subject.
 func (c *Console) Say(subject, format string, args ...any) {
 	c.mu.Lock()
@@ -54,7 +51,7 @@ func (c *Console) line(subject, text string) {
 	fmt.Fprintf(c.out, "%6.1fs  %-17s %s\n", time.Since(c.start).Seconds(), subject, text)
 }
 
-// Task is something under way: named in the reminders until Done.
+// Task is something under way, named in the reminders until Done.
 type Task struct {
 	console *Console
 	subject string
@@ -62,25 +59,33 @@ type Task struct {
 	begun   time.Time
 }
 
-// Begin announces a task.
-func (c *Console) Begin(subject, format string, args ...any) *Task {
-	t := &Task{console: c, subject: subject, doing: fmt.Sprintf(format, args...), begun: time.Now()}
+// Begin begins a task. It says nothing yet: what is over in a moment needs one line, not two.
+func (c *Console) Begin(subject, doing string) *Task {
+	t := &Task{console: c, subject: subject, doing: doing, begun: time.Now()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = append(c.running, t)
-	c.line(subject, t.doing)
 	return t
 }
 
-// Done ends the task: with a line if there is something to say, else silently (its error is reported elsewhere).
+// Announce begins a task and says so: for what takes long.
+func (c *Console) Announce(subject, doing string) *Task {
+	c.Say(subject, "%s", doing)
+	return c.Begin(subject, doing)
+}
+
+// Done ends the task with a line.
 func (t *Task) Done(format string, args ...any) {
+	t.Drop()
+	t.console.Say(t.subject, "%s (%.1f s)", fmt.Sprintf(format, args...), time.Since(t.begun).Seconds())
+}
+
+// Drop ends the task without a line; after Done it does nothing.
+func (t *Task) Drop() {
 	c := t.console
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = slices.DeleteFunc(c.running, func(r *Task) bool { return r == t })
-	if format != "" {
-		c.line(t.subject, fmt.Sprintf(format, args...)+fmt.Sprintf(" (%.1f s)", time.Since(t.begun).Seconds()))
-	}
 }
 
 func (c *Console) remind() {

@@ -47,7 +47,8 @@ func (c Command) Run(ctx context.Context) (string, error) {
 	cmd.Env, cmd.Dir = c.Env, c.Dir
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	cmd.SysProcAttr = c.Account.attributes()
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// It leads a process group: its own helpers (compilers, a bootstrapping server) end with it.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = helperGrace
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints

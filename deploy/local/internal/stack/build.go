@@ -50,13 +50,13 @@ func (s *Stack) build(ctx context.Context, subject, what, module, destination st
 	if len(packages) > 1 {
 		args[len(args)-1] += string(filepath.Separator) // go build takes it for a folder
 	}
-	task := s.console.Begin(subject, "building %s", what)
+	task := s.console.Begin(subject, "building "+what)
+	defer task.Drop()
 	_, err = process.Command{
 		Path: goTool, Args: append(args, packages...),
 		Env: append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"), Dir: module,
 	}.Run(ctx)
 	if err != nil {
-		task.Done("")
 		return fmt.Errorf("building %s: %w", strings.Join(packages, " "), err)
 	}
 	task.Done("built")

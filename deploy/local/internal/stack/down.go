@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"golang.org/x/sync/errgroup"
+	"slices"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/console"
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
@@ -36,48 +35,22 @@ func (s *Stack) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	brokers, rest := []server.Server{w.rabbitmq.Epmd()}, []server.Server{}
-	for _, srv := range w.backing() {
-		if srv.Name != brokers[0].Name {
-			rest = append(rest, srv)
-		}
-	}
 	// The port mapper goes last: the broker signs off from it.
-	var problems []error
-	for _, servers := range [][]server.Server{w.product(), rest, brokers} {
-		var group errgroup.Group
-		failed := make([]error, len(servers))
-		for i, srv := range servers {
-			group.Go(func() error {
-				failed[i] = s.stop(ctx, srv)
-				return nil
-			})
-		}
-		group.Wait()
-		problems = append(problems, failed...)
-	}
-	return errors.Join(problems...)
+	mapper := w.rabbitmq.Epmd()
+	servers := slices.DeleteFunc(w.backing(), func(srv server.Server) bool { return srv.Name == mapper.Name })
+	return errors.Join(
+		s.haltAll(ctx, w.product()),
+		s.haltAll(ctx, servers),
+		s.halt(ctx, mapper),
+	)
 }
 
-func (s *Stack) stop(ctx context.Context, srv server.Server) error {
-	if !s.state.Process(srv.Name).ID.Alive() {
-		killed, err := s.halt(ctx, srv.Name, srv.Stop, srv)
-		if err == nil && killed > 0 {
-			s.console.Say(srv.Name, "was dead; killed %d processes it left", killed)
-		}
-		return err
+func (s *Stack) haltAll(ctx context.Context, servers []server.Server) error {
+	var tasks []func() error
+	for _, srv := range servers {
+		tasks = append(tasks, func() error { return s.halt(ctx, srv) })
 	}
-	task := s.console.Begin(srv.Name, "stopping")
-	killed, err := s.halt(ctx, srv.Name, srv.Stop, srv)
-	switch {
-	case err != nil:
-		task.Done("")
-	case killed > 0:
-		task.Done("stopped; %d processes had to be killed", killed)
-	default:
-		task.Done("stopped")
-	}
-	return err
+	return together(tasks...)
 }
 
 // Clean stops the stack and removes its data, .local and bin.

@@ -28,13 +28,12 @@ func (s *Stack) installPackages(ctx context.Context) error {
 		return fmt.Errorf("these Debian packages are missing and cannot be installed from here: %s\n"+
 			"  install them (as root: apt-get install --no-install-recommends %s), or run the system with docker compose up", names, names)
 	}
-	task := s.console.Begin("packages", "installing %s", names)
+	task := s.console.Announce("packages", "installing "+names)
+	defer task.Drop()
 	if err := s.runInstall(ctx, missing); err != nil {
-		task.Done("")
 		return err
 	}
 	if still := packages.Missing(); len(still) > 0 {
-		task.Done("")
 		return fmt.Errorf("apt-get installed %s, but the programs of %s are not where Debian 12 puts them", names, strings.Join(still, " "))
 	}
 	task.Done("installed")

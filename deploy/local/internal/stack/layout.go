@@ -100,3 +100,9 @@ func (l Layout) checkData() error {
 	}
 	return fmt.Errorf("%s holds something else: empty it or set %s", l.Data, DataVariable)
 }
+
+// exists reports whether there is something at the path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -4,80 +4,81 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/process"
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
 )
 
-// ensure leaves the server running as described: started if it was not, restarted if it was started
-// otherwise (another program, port or configuration), and ready.
+// ensure leaves the server running as described and ready: started if it was not, restarted if it was
+// started otherwise (another program, port or configuration).
 func (s *Stack) ensure(ctx context.Context, srv server.Server) error {
-	if err := s.ensureRunning(ctx, srv); err != nil {
+	started, err := s.ensureStarted(ctx, srv)
+	if err != nil {
 		return fmt.Errorf("starting %s: %w", srv.Name, err)
+	}
+	waiting := s.console.Begin(srv.Name, "awaiting its readiness")
+	defer waiting.Drop()
+	if err := process.Await(ctx, started, srv.StartTimeout, srv.Ready); err != nil {
+		log := s.layout.Log(srv.Name)
+		return fmt.Errorf("awaiting %s: %w\n  the end of %s:\n%s", srv.Name, err, log, process.Tail(log))
+	}
+	if started == nil {
+		waiting.Done("runs on port %d", srv.Port)
+	} else {
+		waiting.Done("started on port %d", srv.Port)
 	}
 	return nil
 }
 
-func (s *Stack) ensureRunning(ctx context.Context, srv server.Server) error {
+// ensureStarted returns the process if it had to be started, nil if it runs as it should.
+func (s *Stack) ensureStarted(ctx context.Context, srv server.Server) (*process.Started, error) {
 	launch, err := srv.Prepare(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fingerprint, err := launch.Command.Fingerprint(launch.Configuration)
 	if err != nil {
-		return err
+		return nil, err
 	}
-
-	var started *process.Started
 	record := s.state.Process(srv.Name)
-	running := record.ID.Alive()
-	if !running || record.Fingerprint != fingerprint {
-		task := s.console.Begin(srv.Name, "%s on port %d", map[bool]string{true: "restarting", false: "starting"}[running], srv.Port)
-		// Also when the leader is dead: it may have left children behind.
-		if _, err := s.halt(ctx, srv.Name, srv.Stop, srv); err != nil {
-			task.Done("")
-			return err
-		}
-		started, err = process.Start(launch.Command, process.Mark(s.layout.ID, srv.Name), s.layout.Log(srv.Name))
-		if err != nil {
-			task.Done("")
-			return err
-		}
-		err = s.state.SetProcess(srv.Name, process.Record{ID: started.ID, Fingerprint: fingerprint, Port: srv.Port})
-		if err != nil {
-			return errors.Join(err, syscall.Kill(started.ID.PID, syscall.SIGKILL))
-		}
-		defer func() {
-			if err == nil {
-				task.Done("ready")
-			} else {
-				task.Done("")
-			}
-		}()
+	if record.Fingerprint == fingerprint && record.ID.Alive() {
+		return nil, nil
 	}
-	if err = process.Await(ctx, started, srv.StartTimeout, srv.Ready); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("%w\n  the end of %s:\n%s", err, s.layout.Log(srv.Name), process.Tail(s.layout.Log(srv.Name)))
+	// Also when it is dead: it may have left children behind.
+	if err := s.halt(ctx, srv); err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-// halt stops a server with everything it started and forgets it.
-func (s *Stack) halt(ctx context.Context, name string, signal syscall.Signal, srv server.Server) (killed int, err error) {
-	record := s.state.Process(name)
-	killed, err = process.Stop(ctx, record.ID, process.Mark(s.layout.ID, name), signal, srv.Grace)
+	mark := process.Mark(s.layout.ID, srv.Name)
+	started, err := process.Start(launch.Command, mark, s.layout.Log(srv.Name))
 	if err != nil {
-		return killed, fmt.Errorf("stopping %s: %w", name, err)
+		return nil, err
 	}
-	return killed, s.state.ForgetProcess(name)
+	err = s.state.SetProcess(srv.Name, process.Record{ID: started.ID, Fingerprint: fingerprint, Port: srv.Port})
+	if err != nil {
+		// What is not on record would be hard to find again.
+		_, stopErr := process.Stop(ctx, started.ID, mark, srv.Stop, srv.Grace)
+		return nil, errors.Join(err, stopErr)
+	}
+	return started, nil
 }
 
-// exists reports whether there is something at the path.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
+// halt stops a server with everything it started, forgets it, and tells what it did.
+func (s *Stack) halt(ctx context.Context, srv server.Server) error {
+	record := s.state.Process(srv.Name)
+	wasAlive := record.ID.Alive()
+	task := s.console.Begin(srv.Name, "stopping")
+	defer task.Drop()
+	killed, err := process.Stop(ctx, record.ID, process.Mark(s.layout.ID, srv.Name), srv.Stop, srv.Grace)
+	if err != nil {
+		return fmt.Errorf("stopping %s: %w", srv.Name, err)
+	}
+	switch {
+	case wasAlive && killed > 0:
+		task.Done("stopped; %d processes had to be killed", killed)
+	case wasAlive:
+		task.Done("stopped")
+	case killed > 0:
+		task.Done("was dead; killed %d processes it had left", killed)
+	}
+	return s.state.ForgetProcess(srv.Name)
 }

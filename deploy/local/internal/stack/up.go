@@ -2,12 +2,9 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/console"
 	"github.com/pharmavida/ingesta/deploy/local/internal/demodata"
@@ -44,99 +41,93 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 		return err
 	}
 
-	// A product that does not build must not keep the servers from coming up: its author needs them.
-	var build errgroup.Group
-	build.Go(func() error { return s.buildProduct(ctx) })
-	served := s.serve(ctx, w, size)
-	if served == nil {
-		served = envfile.Write(layout.Env(), w.environment())
-	}
-	if err := errors.Join(served, build.Wait()); err != nil {
+	err = together(
+		func() error {
+			if err := s.serve(ctx, w, size); err != nil {
+				return err
+			}
+			return envfile.Write(layout.Env(), w.environment())
+		},
+		func() error { return s.buildProduct(ctx) },
+	)
+	if err != nil {
 		return err
 	}
-	if err := s.each(ctx, w.product()); err != nil {
+	if err := s.ensureAll(ctx, w.product()); err != nil {
 		return err
 	}
-	con.Say("ready", "%s · environment in %s", "http://"+server.Host+fmt.Sprintf(":%d", chosen["gateway"]), layout.Env())
+	con.Say("ready", "http://%s:%d, environment in %s", server.Host, chosen["gateway"], layout.Env())
 	return nil
 }
 
 // serve has the servers running and the sources filled: what comes in packages beside what is built here.
 func (s *Stack) serve(ctx context.Context, w wiring, size demodata.Size) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	packaged := func() error {
 		if err := s.installPackages(ctx); err != nil {
 			return err
 		}
-		packaged, ctx := errgroup.WithContext(ctx)
-		packaged.Go(func() error { return s.ensure(ctx, w.redis.Server()) })
-		packaged.Go(func() error {
-			if err := s.ensure(ctx, w.rabbitmq.Epmd()); err != nil {
-				return err
-			}
-			return s.ensure(ctx, w.rabbitmq.Server())
-		})
-		packaged.Go(func() error {
-			if err := s.ensure(ctx, w.postgres.Server()); err != nil {
-				return err
-			}
-			return s.load("postgresql", func() (bool, error) {
-				return demodata.PostgreSQL(ctx, w.postgres, w.source, size)
-			})
-		})
-		packaged.Go(func() error {
-			if err := s.ensure(ctx, w.mariadb.Server()); err != nil {
-				return err
-			}
-			return s.load("mariadb", func() (bool, error) {
-				return demodata.MySQL(ctx, w.mariadb, w.source, w.flowlite, size)
-			})
-		})
-		return packaged.Wait()
-	})
-	group.Go(func() error {
+		return together(
+			func() error { return s.ensure(ctx, w.redis.Server()) },
+			sequence(
+				func() error { return s.ensure(ctx, w.rabbitmq.Epmd()) },
+				func() error { return s.ensure(ctx, w.rabbitmq.Server()) },
+			),
+			sequence(
+				func() error { return s.ensure(ctx, w.postgres.Server()) },
+				func() error {
+					return s.load("postgresql", func() (bool, error) {
+						return demodata.PostgreSQL(ctx, w.postgres, w.source, size)
+					})
+				},
+			),
+			sequence(
+				func() error { return s.ensure(ctx, w.mariadb.Server()) },
+				func() error {
+					return s.load("mariadb", func() (bool, error) {
+						return demodata.MySQL(ctx, w.mariadb, w.source, w.flowlite, size)
+					})
+				},
+			),
+		)
+	}
+	built := func() error {
 		if err := s.buildTools(ctx); err != nil {
 			return err
 		}
-		own, ctx := errgroup.WithContext(ctx)
-		own.Go(func() error {
-			if err := s.ensure(ctx, w.mongodb.Server()); err != nil {
-				return err
-			}
-			return s.load("mongodb", func() (bool, error) { return s.loadMongoDB(ctx, w.mongodb, size) })
-		})
-		own.Go(func() error {
-			if err := s.ensure(ctx, w.s3.Server()); err != nil {
-				return err
-			}
-			return w.s3.CreateBucket(ctx, bucket)
-		})
-		return own.Wait()
-	})
-	return group.Wait()
-}
-
-// each ensures servers side by side.
-func (s *Stack) each(ctx context.Context, servers []server.Server) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, srv := range servers {
-		group.Go(func() error { return s.ensure(ctx, srv) })
+		return together(
+			sequence(
+				func() error { return s.ensure(ctx, w.mongodb.Server()) },
+				func() error {
+					return s.load("mongodb", func() (bool, error) { return s.loadMongoDB(ctx, w.mongodb, size) })
+				},
+			),
+			sequence(
+				func() error { return s.ensure(ctx, w.s3.Server()) },
+				func() error { return w.s3.CreateBucket(ctx, bucket) },
+			),
+		)
 	}
-	return group.Wait()
+	return together(packaged, built)
 }
 
-// load runs one load of demo data and tells about it when there was something to do.
+func (s *Stack) ensureAll(ctx context.Context, servers []server.Server) error {
+	var tasks []func() error
+	for _, srv := range servers {
+		tasks = append(tasks, func() error { return s.ensure(ctx, srv) })
+	}
+	return together(tasks...)
+}
+
+// load runs one load of demo data.
 func (s *Stack) load(name string, run func() (bool, error)) error {
-	task := s.console.Begin(name, "demo data")
+	task := s.console.Begin(name, "loading demo data")
+	defer task.Drop()
 	loaded, err := run()
-	switch {
-	case err != nil:
-		task.Done("")
+	if err != nil {
 		return fmt.Errorf("filling %s: %w", name, err)
-	case loaded:
+	}
+	if loaded {
 		task.Done("demo data loaded")
-	default:
-		task.Done("demo data is there")
 	}
 	return nil
 }
