@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// Config is how long clients may wait for the end of a job.
+type Config struct {
+	DefaultWait time.Duration `env:"INGESTA_DEFAULT_WAIT" envDefault:"0s"` // of a POST that does not say
+	MaxWait     time.Duration `env:"INGESTA_MAX_WAIT" envDefault:"5m"`     // longer wishes are cut to it
+}
+
+// Validate reports values that make no sense.
+func (c *Config) Validate() error {
+	if c.MaxWait < 0 || c.DefaultWait < 0 || c.DefaultWait > c.MaxWait {
+		return fmt.Errorf("INGESTA_DEFAULT_WAIT (%s) must lie between 0 and INGESTA_MAX_WAIT (%s)", c.DefaultWait, c.MaxWait)
+	}
+	return nil
+}
+
+// Jobs is what the routes need of package jobs. Its errors are *jobs.Error, or what a cancelled
+// context says.
+type Jobs interface {
+	Submit(ctx context.Context, r jobs.Request) (jobs.Receipt, error)
+	Get(ctx context.Context, id string) (ingest.Job, error)
+	List(ctx context.Context, q jobs.Query) (jobs.Page, error)
+	Cancel(ctx context.Context, id, traceparent string) (ingest.Job, error)
+	// Wait returns the jobs once all are over, or as they are when ctx ends.
+	Wait(ctx context.Context, ids []string) ([]ingest.Job, error)
+}
+
+// Health tells the state of the system. Both answer within a few seconds, whatever is down.
+type Health interface {
+	// Ready returns nil when a request could be accepted now, else why not, safe to show.
+	Ready(ctx context.Context) error
+	Health(ctx context.Context) jobs.Health
+}
+
+// API serves the routes. It is an http.Handler.
+type API struct {
+	cfg     Config
+	jobs    Jobs
+	health  Health
+	catalog *catalog.Catalog
+	version string
+	log     *slog.Logger
+
+	echo      *echo.Echo
+	routes    map[string]bool
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	drain     context.Context // ends when the gateway is about to stop
+	startStop context.CancelFunc
+}
+
+// reserved are the names under /api/ingesta that are not databases.
+var reserved = []string{"datasets", "dead-letters", "health", "jobs"}
+
+// New returns the API. Metrics are registered with, and served from, the registry. The catalog
+// must not name a database like a route.
+func New(cfg Config, js Jobs, health Health, c *catalog.Catalog, version string, registry *prometheus.Registry, log *slog.Logger) (*API, error) {
+	for _, name := range reserved {
+		if _, taken := c.Database(ingest.Database(name)); taken {
+			return nil, fmt.Errorf("the catalog names a database %q: /api/ingesta/%s is a route of its own", name, name)
+		}
+	}
+	a := &API{
+		cfg: cfg, jobs: js, health: health, catalog: c, version: version, log: log,
+		routes: map[string]bool{},
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingesta_http_requests_total", Help: "HTTP requests answered.",
+		}, []string{"method", "route", "status"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ingesta_http_request_duration_seconds", Help: "Time to answer HTTP requests; the clients' chosen waits count.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"method", "route"}),
+	}
+	for _, collector := range []prometheus.Collector{a.requests, a.durations} {
+		if err := registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering the API's metrics: %w", err)
+		}
+	}
+	a.drain, a.startStop = context.WithCancel(context.Background())
+	a.echo = a.router(registry)
+	return a, nil
+}
+
+func (a *API) router(registry *prometheus.Registry) *echo.Echo {
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect() // forwarding headers are anyone's to forge
+	e.HTTPErrorHandler = func(err error, c echo.Context) { answerProblem(c, err) }
+	e.Pre(ignoreTrailingSlash)
+	e.Use(a.observe)
+
+	get := func(path string, h echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, h) }
+	get("/", a.index)
+	get("/health", a.alive)
+	get("/ready", a.ready)
+	get("/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	e.POST("/api/ingesta", a.submitAll)
+	e.POST("/api/ingesta/:database", a.submit)
+	get("/api/ingesta/health", a.report)
+	get("/api/ingesta/datasets", a.datasets)
+	get("/api/ingesta/jobs", a.list)
+	get("/api/ingesta/jobs/:id", a.get)
+	e.POST("/api/ingesta/jobs/:id/cancel", a.cancel)
+	for _, route := range e.Routes() {
+		a.routes[route.Path] = true
+	}
+	return e
+}
+
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHTTP(w, r) }
+
+// Drain makes /ready say no and ends all waits, which answer with the jobs as they are. It is
+// called before the server is shut down, and cannot be undone.
+func (a *API) Drain() { a.startStop() }
+
+// ignoreTrailingSlash lets /health/ mean /health, as the original's server did.
+func ignoreTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		if len(u.Path) > 1 && strings.HasSuffix(u.Path, "/") {
+			u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+		}
+		return next(c)
+	}
+}
+
+// answer writes v as JSON.
+func answer(c echo.Context, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing an answer: %w", err)
+	}
+	return c.Blob(status, echo.MIMEApplicationJSON, append(body, '\n'))
+}
+
+// knownDatabases lists the catalog's databases.
+func (a *API) knownDatabases() []string {
+	var names []string
+	for _, db := range a.catalog.Databases() {
+		names = append(names, string(db.Name))
+	}
+	return names
+}
+
+// allowLonger moves the server's read and write deadlines of this request to d from now: the
+// read deadline too, because its passing would cancel the request's context.
+func allowLonger(c echo.Context, d time.Duration) error {
+	controller := http.NewResponseController(c.Response())
+	until := time.Now().Add(d)
+	err := errors.Join(controller.SetReadDeadline(until), controller.SetWriteDeadline(until))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil // a test's recorder has no deadlines
+	}
+	return err
+}

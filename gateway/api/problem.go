@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/jobs"
+)
+
+// The reasons for refusing a request that lie in HTTP itself; those of package jobs stand beside
+// them in the table below.
+const (
+	malformedBody        jobs.Code = "malformed_body"
+	invalidBody          jobs.Code = "invalid_body"
+	invalidParameter     jobs.Code = "invalid_parameter"
+	invalidHeader        jobs.Code = "invalid_header"
+	notFound             jobs.Code = "not_found"
+	methodNotAllowed     jobs.Code = "method_not_allowed"
+	bodyTimeout          jobs.Code = "body_timeout"
+	bodyTooLarge         jobs.Code = "body_too_large"
+	unsupportedMediaType jobs.Code = "unsupported_media_type"
+	notReady             jobs.Code = "not_ready"
+	clientGone           jobs.Code = "client_gone"
+	internalError        jobs.Code = "internal_error"
+)
+
+// class is how a reason looks over HTTP.
+type class struct {
+	status     int
+	title      string
+	retryAfter int // seconds; 0: the same request will not fare better later
+}
+
+// classes is the one place that maps reasons to HTTP.
+var classes = map[jobs.Code]class{
+	malformedBody:        {http.StatusBadRequest, "The body is not well-formed JSON", 0},
+	invalidBody:          {http.StatusBadRequest, "The body is not of the expected form", 0},
+	invalidParameter:     {http.StatusBadRequest, "A query parameter is not valid", 0},
+	invalidHeader:        {http.StatusBadRequest, "A header is not valid", 0},
+	jobs.InvalidCursor:   {http.StatusBadRequest, "The cursor is not valid", 0},
+	notFound:             {http.StatusNotFound, "There is nothing here", 0},
+	jobs.NotFound:        {http.StatusNotFound, "There is no such job", 0},
+	jobs.UnknownDatabase: {http.StatusNotFound, "There is no such database", 0},
+	methodNotAllowed:     {http.StatusMethodNotAllowed, "The method is not allowed here", 0},
+	bodyTimeout:          {http.StatusRequestTimeout, "The body did not arrive in time", 0},
+	jobs.Over:            {http.StatusConflict, "The job is over", 0},
+	bodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", 0},
+	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body is not JSON", 0},
+
+	jobs.UnknownDataset:      {http.StatusUnprocessableEntity, "There is no such dataset", 0},
+	jobs.DuplicateDataset:    {http.StatusUnprocessableEntity, "A dataset is named twice", 0},
+	jobs.NoDatasets:          {http.StatusUnprocessableEntity, "No dataset is named", 0},
+	jobs.IdempotencyMismatch: {http.StatusUnprocessableEntity, "The idempotency key belongs to another request", 0},
+
+	jobs.StoreUnavailable:  {http.StatusServiceUnavailable, "Redis is not available", 5},
+	jobs.BrokerUnavailable: {http.StatusServiceUnavailable, "RabbitMQ is not available", 5},
+	jobs.Unconfirmed:       {http.StatusServiceUnavailable, "The job is recorded but not confirmed", 5},
+	notReady:               {http.StatusServiceUnavailable, "The gateway is not ready", 5},
+
+	clientGone: {499, "The client hung up", 0}, // nobody reads it; the log and the metrics count it apart
+
+	internalError: {http.StatusInternalServerError, "The gateway failed", 0},
+}
+
+// problem is an RFC 9457 problem: what the client is told. The cause goes to the log alone.
+type problem struct {
+	Type      string         `json:"type"`
+	Title     string         `json:"title"`
+	Status    int            `json:"status"`
+	Code      jobs.Code      `json:"code"`
+	Detail    string         `json:"detail"`
+	RequestID string         `json:"request_id"`
+	Known     []string       `json:"known,omitempty"`
+	Errors    []problemField `json:"errors,omitempty"`
+	JobIDs    []string       `json:"job_ids,omitempty"`
+
+	cause error
+}
+
+// problemField is one part of the request that is at fault: exactly one of its first three
+// fields says which.
+type problemField struct {
+	Pointer   string `json:"pointer,omitempty"` // JSON pointer into the body
+	Parameter string `json:"parameter,omitempty"`
+	Header    string `json:"header,omitempty"`
+	Detail    string `json:"detail"`
+}
+
+func (p *problem) Error() string {
+	if p.cause == nil {
+		return fmt.Sprintf("%s: %s", p.Code, p.Detail)
+	}
+	return fmt.Sprintf("%s: %s: %v", p.Code, p.Detail, p.cause)
+}
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// fault returns a problem of the given code.
+func fault(code jobs.Code, format string, args ...any) *problem {
+	return &problem{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// faulty returns a problem that blames the given fields; its detail is the first one's.
+func faulty(code jobs.Code, fields ...problemField) *problem {
+	first := fields[0]
+	where := first.Parameter + first.Header + first.Pointer
+	if where == "" {
+		where = "the body"
+	}
+	return &problem{Code: code, Detail: where + " " + first.Detail, Errors: fields}
+}
+
+// problemOf turns any error of a handler or of Echo into a problem. What it does not know is an
+// internal error that tells nothing of its cause.
+func problemOf(err error) *problem {
+	p := &problem{}
+	if known, ok := errors.AsType[*problem](err); ok {
+		*p = *known
+	} else if refused, ok := errors.AsType[*jobs.Error](err); ok {
+		*p = problem{Code: refused.Code, Detail: refused.Message, Known: refused.Known, JobIDs: refused.JobIDs, cause: refused.Cause}
+		if len(p.Known) > 0 {
+			p.Detail += "; known: " + strings.Join(p.Known, ", ")
+		}
+		for _, f := range refused.Fields {
+			p.Errors = append(p.Errors, problemField{Pointer: f.Pointer, Detail: f.Detail})
+		}
+	} else if errors.Is(err, echo.ErrNotFound) {
+		*p = problem{Code: notFound, Detail: "no route of this service has this path; GET / lists them"}
+	} else if errors.Is(err, echo.ErrMethodNotAllowed) {
+		*p = problem{Code: methodNotAllowed, Detail: "this path does not take this method; the Allow header lists those it takes"}
+	} else if errors.Is(err, context.Canceled) {
+		*p = problem{Code: clientGone, Detail: "the client hung up before the answer"}
+	} else {
+		*p = problem{Code: internalError, cause: err}
+	}
+	if _, known := classes[p.Code]; !known {
+		*p = problem{Code: internalError, cause: fmt.Errorf("code %q has no HTTP form: %w", p.Code, err)}
+	}
+	if p.Code == internalError {
+		p.Detail = "the gateway met a condition it does not know; its log has the cause under this request_id"
+	}
+	c := classes[p.Code]
+	p.Type, p.Title, p.Status = "/problems/"+string(p.Code), c.title, c.status
+	return p
+}
+
+// answerProblem writes the problem that err stands for and returns it. It writes nothing once an
+// answer has begun.
+func answerProblem(c echo.Context, err error) *problem {
+	p := problemOf(err)
+	p.RequestID = requestID(c)
+	if c.Response().Committed {
+		return p
+	}
+	header := c.Response().Header()
+	header.Set(echo.HeaderCacheControl, "no-store")
+	header.Del("Etag")
+	if after := classes[p.Code].retryAfter; after > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(after))
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		p.cause = errors.Join(p.cause, fmt.Errorf("writing a problem: %w", err))
+	}
+	if err := c.Blob(p.Status, "application/problem+json", append(body, '\n')); err != nil {
+		p.cause = errors.Join(p.cause, fmt.Errorf("sending a problem: %w", err))
+	}
+	return p
+}

@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// pollAfter is the Retry-After of an accepted job, in seconds.
+const pollAfter = "2"
+
+// Headers that Echo has no name for.
+const (
+	headerIdempotencyKey      = "Idempotency-Key"
+	headerIdempotencyReplayed = "Idempotency-Replayed"
+	headerPrefer              = "Prefer"
+	headerPreferenceApplied   = "Preference-Applied"
+	headerTraceparent         = "Traceparent"
+	headerLink                = "Link"
+)
+
+// jobList is the answer that carries several jobs.
+type jobList struct {
+	Jobs []ingest.Job `json:"jobs"`
+	Next string       `json:"next_cursor,omitempty"`
+}
+
+// submit answers POST /api/ingesta/{database}.
+func (a *API) submit(c echo.Context) error {
+	name := c.Param("database")
+	if slices.Contains(reserved, name) {
+		c.Response().Header().Set(echo.HeaderAllow, "OPTIONS, GET, HEAD")
+		return echo.ErrMethodNotAllowed
+	}
+	if err := a.checkDatabase(name); err != nil {
+		return err // before the body: a wrong path is the more basic mistake
+	}
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	wanted, err := decodeSubmission(body)
+	if err != nil {
+		return err
+	}
+	receipt, err := a.accept(c, jobs.Order{Database: ingest.Database(name), Datasets: wanted.Datasets})
+	if err != nil {
+		return err
+	}
+	job := receipt.Jobs[0]
+	c.Set(jobKey, jobAttrs{job.ID, string(job.Database)})
+	c.Response().Header().Set(echo.HeaderLocation, jobPath(job.ID))
+	accepted := a.await(c, receipt.Jobs)
+	return answer(c, accepted, receipt.Jobs[0])
+}
+
+// submitAll answers POST /api/ingesta: one job per database of the catalog.
+func (a *API) submitAll(c echo.Context) error {
+	body, err := readBody(c)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		if err := decodeObject(body, nil); err != nil {
+			return err
+		}
+	}
+	var orders []jobs.Order
+	for _, db := range a.catalog.Databases() {
+		orders = append(orders, jobs.Order{Database: db.Name})
+	}
+	receipt, err := a.accept(c, orders...)
+	if err != nil {
+		return err
+	}
+	for _, job := range receipt.Jobs {
+		c.Response().Header().Add(headerLink, "<"+jobPath(job.ID)+`>; rel="item"`)
+	}
+	accepted := a.await(c, receipt.Jobs)
+	return answer(c, accepted, jobList{Jobs: receipt.Jobs})
+}
+
+// accept has the orders accepted under the headers of the request.
+func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error) {
+	key, err := idempotencyKey(c.Request().Header)
+	if err != nil {
+		return jobs.Receipt{}, err
+	}
+	receipt, err := a.jobs.Submit(c.Request().Context(), jobs.Request{
+		Orders: orders, RequestedBy: subject, RequestID: requestID(c), Traceparent: traceparent(c), IdempotencyKey: key,
+	})
+	if err != nil {
+		return jobs.Receipt{}, err
+	}
+	if receipt.Replayed {
+		c.Response().Header().Set(headerIdempotencyReplayed, "true")
+	}
+	return receipt, nil
+}
+
+// subject is who asks while nobody has to say who they are.
+const subject = "system"
+
+// await waits for the end of the jobs as far as the client prefers, brings them up to date and
+// returns the status of the answer: 200 when all are over and the client waited, 202 otherwise.
+func (a *API) await(c echo.Context, accepted []ingest.Job) int {
+	header := c.Response().Header()
+	header.Add(echo.HeaderVary, headerPrefer)
+	prefers := parsePrefer(c.Request().Header.Values(headerPrefer))
+	wait := a.cfg.DefaultWait
+	switch {
+	case prefers.waits:
+		wait = min(prefers.wait, a.cfg.MaxWait)
+		header.Set(headerPreferenceApplied, "wait="+strconv.Itoa(int(wait.Seconds())))
+	case prefers.respondAsync:
+		wait = 0
+		header.Set(headerPreferenceApplied, "respond-async")
+	}
+	if wait > 0 && a.waitFor(c, accepted, wait) {
+		return http.StatusOK
+	}
+	header.Set(echo.HeaderRetryAfter, pollAfter)
+	return http.StatusAccepted
+}
+
+// waitFor reports whether all jobs were over within the time. It updates them in place. That the
+// waiting itself fails changes nothing about their having been accepted: the client will poll.
+func (a *API) waitFor(c echo.Context, accepted []ingest.Job, wait time.Duration) bool {
+	const toAnswer = 30 * time.Second
+	if err := allowLonger(c, wait+toAnswer); err != nil {
+		a.log.Warn("cannot extend the deadline of a waiting request", "request_id", requestID(c), "error", err)
+		return false
+	}
+	ctx, cancel := context.WithTimeoutCause(c.Request().Context(), wait, errors.New("the client's wait is over"))
+	defer cancel()
+	defer context.AfterFunc(a.drain, cancel)()
+
+	ids := make([]string, len(accepted))
+	for i, job := range accepted {
+		ids[i] = job.ID
+	}
+	latest, err := a.jobs.Wait(ctx, ids)
+	if err != nil {
+		a.log.Warn("cannot wait for jobs", "request_id", requestID(c), "job_id", strings.Join(ids, ","), "error", err)
+		return false
+	}
+	copy(accepted, latest)
+	return !slices.ContainsFunc(latest, func(j ingest.Job) bool { return !j.Status.Terminal() })
+}
+
+// checkDatabase returns an error unless the catalog has the database. To the router, whatever
+// follows the last known slash is one name.
+func (a *API) checkDatabase(name string) error {
+	if strings.Contains(name, "/") {
+		return echo.ErrNotFound
+	}
+	if _, known := a.catalog.Database(ingest.Database(name)); known {
+		return nil
+	}
+	p := fault(jobs.UnknownDatabase, "there is no database %s; known: %s", strconv.Quote(cut(name)), strings.Join(a.knownDatabases(), ", "))
+	p.Known = a.knownDatabases()
+	return p
+}
+
+// idempotencyKey returns the key the client chose, or a *problem.
+func idempotencyKey(header http.Header) (string, error) {
+	keys := header.Values(headerIdempotencyKey)
+	if len(keys) == 0 {
+		return "", nil
+	}
+	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > 255 || !printable(keys[0]) {
+		return "", faulty(invalidHeader, problemField{Header: headerIdempotencyKey, Detail: "must be given once, with 1 to 255 visible ASCII characters"})
+	}
+	return keys[0], nil
+}
+
+// traceparent returns the trace context of the request, or nothing when it is not valid.
+func traceparent(c echo.Context) string {
+	if parent := c.Request().Header.Get(headerTraceparent); validTraceparent(parent) {
+		return parent
+	}
+	return ""
+}
+
+func jobPath(id string) string { return "/api/ingesta/jobs/" + id }

@@ -1,0 +1,98 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// metrics counts what the service does. Labels are databases of the catalog and codes of this
+// package, so their number is bounded.
+type metrics struct {
+	acceptances *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
+	repairs     *prometheus.CounterVec
+	depths      *prometheus.GaugeVec
+	consumers   *prometheus.GaugeVec
+	leads       prometheus.Gauge
+}
+
+func newMetrics() metrics {
+	return metrics{
+		acceptances: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingesta_jobs_accepted_total", Help: "Jobs accepted and confirmed.",
+		}, []string{"database", "replayed"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingesta_jobs_refused_total", Help: "Orders not accepted, by reason.",
+		}, []string{"database", "code"}),
+		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingesta_reconciler_actions_total", Help: "What the reconciler mended, and where it failed.",
+		}, []string{"action", "outcome"}),
+		depths: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ingesta_queue_messages", Help: "Messages ready in each of the system's queues; absent while RabbitMQ does not tell.",
+		}, []string{"queue"}),
+		consumers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ingesta_queue_consumers", Help: "Consumers of each of the system's queues; absent while RabbitMQ does not tell.",
+		}, []string{"queue"}),
+		leads: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ingesta_reconciler_leads", Help: "1 while this gateway is the one that reconciles.",
+		}),
+	}
+}
+
+func (m metrics) register(registry prometheus.Registerer) error {
+	for _, collector := range []prometheus.Collector{m.acceptances, m.refusals, m.repairs, m.depths, m.consumers, m.leads} {
+		if err := registry.Register(collector); err != nil {
+			return fmt.Errorf("registering the jobs' metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m metrics) accepted(db ingest.Database, replayed bool) {
+	m.acceptances.WithLabelValues(string(db), fmt.Sprint(replayed)).Inc()
+}
+
+func (m metrics) refused(db ingest.Database, code Code) {
+	m.refusals.WithLabelValues(string(db), string(code)).Inc()
+}
+
+// How often queues are measured, and for how long at most.
+const (
+	measureInterval = 15 * time.Second
+	measureTimeout  = 5 * time.Second
+)
+
+// measure keeps the queues' gauges up to date until ctx ends.
+func (s *Service) measure(ctx context.Context) {
+	ticker := time.NewTicker(measureInterval)
+	defer ticker.Stop()
+	for {
+		s.measureOnce(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Service) measureOnce(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, measureTimeout, fmt.Errorf("measuring the queues timed out"))
+	defer cancel()
+	depths, err := s.broker.Depths(ctx)
+	s.metrics.depths.Reset() // a gauge that is not known must not show its last value
+	s.metrics.consumers.Reset()
+	if err != nil {
+		s.log.Debug("the queues could not be measured", "error", err)
+		return
+	}
+	for queue, depth := range depths {
+		s.metrics.depths.WithLabelValues(queue).Set(float64(depth.Messages))
+		s.metrics.consumers.WithLabelValues(queue).Set(float64(depth.Consumers))
+	}
+}

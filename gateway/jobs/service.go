@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+)
+
+// Config says how jobs are named and how often they are looked after.
+type Config struct {
+	// KeyTemplate makes the keys of objects: {database}, {object} and {stamp} are filled in.
+	KeyTemplate string `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
+
+	// ReconcileInterval is how often the leading gateway looks for what was left undone.
+	ReconcileInterval time.Duration `env:"INGESTA_RECONCILE_INTERVAL" envDefault:"5s"`
+
+	// OutboxAge is how long a message may stay unconfirmed before the reconciler publishes it.
+	OutboxAge time.Duration `env:"INGESTA_OUTBOX_AGE" envDefault:"30s"`
+}
+
+// Validate reports values that make no sense.
+func (c *Config) Validate() error {
+	var problems []error
+	if err := ingest.CheckKeyTemplate(c.KeyTemplate); err != nil {
+		problems = append(problems, fmt.Errorf("INGESTA_KEY_TEMPLATE: %w", err))
+	}
+	if c.ReconcileInterval <= 0 {
+		problems = append(problems, errors.New("INGESTA_RECONCILE_INTERVAL must be positive"))
+	}
+	if c.OutboxAge <= 0 {
+		problems = append(problems, errors.New("INGESTA_OUTBOX_AGE must be positive"))
+	}
+	return errors.Join(problems...)
+}
+
+// Broker is what the service needs of RabbitMQ; *broker.Broker is it, with its errors. Tests
+// stand in for it where an outcome cannot be brought about on a real server.
+type Broker interface {
+	Ready(ctx context.Context) error
+	PublishCommand(ctx context.Context, command ingest.Command, traceparent string) error
+	PublishEvent(ctx context.Context, event ingest.Event, traceparent string) error
+	Depths(ctx context.Context) (map[string]broker.QueueDepth, error)
+}
+
+// Service accepts, finds, cancels and awaits jobs. Its methods may be called from any goroutine,
+// before and while Run runs; without Run, waits see no changes and nothing is reconciled.
+type Service struct {
+	cfg     Config
+	store   *jobstore.Store
+	broker  Broker
+	catalog *catalog.Catalog
+	owner   string // this gateway, as the candidate for the lead
+	hub     *hub
+	log     *slog.Logger
+	metrics metrics
+}
+
+// New returns the service. It uses no network yet. Metrics are registered with the registry.
+func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, registry prometheus.Registerer, log *slog.Logger) (*Service, error) {
+	owner, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("naming this gateway: %w", err)
+	}
+	s := &Service{
+		cfg: cfg, store: store, broker: b, catalog: c, owner: "gateway-" + owner.String(),
+		hub: newHub(), log: log, metrics: newMetrics(),
+	}
+	if err := s.metrics.register(registry); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run follows the changes of jobs and, whenever this gateway leads, reconciles. It returns when
+// ctx ends, after everything it started has.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.store.Changes(ctx, s.hub.tell) })
+	group.Go(func() error { s.reconcile(ctx); return nil })
+	group.Go(func() error { s.measure(ctx); return nil })
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("following the jobs' changes: %w", err)
+	}
+	return nil
+}
+
+// Get returns the job, or a NotFound or StoreUnavailable *Error.
+func (s *Service) Get(ctx context.Context, id string) (ingest.Job, error) {
+	job, err := s.store.Get(ctx, id)
+	return job, s.translate(id, err)
+}
+
+// List returns one page, or an InvalidCursor or StoreUnavailable *Error.
+func (s *Service) List(ctx context.Context, q Query) (Page, error) {
+	page, err := s.store.List(ctx, jobstore.Query{Database: q.Database, Status: q.Status, Limit: q.Limit, Cursor: q.Cursor})
+	if err != nil {
+		return Page{}, s.translate("", err)
+	}
+	return Page{Jobs: page.Jobs, Next: page.Next}, nil
+}
+
+// Cancel ends a queued job at once and asks the worker of a running one to end it. It returns the
+// job as it is then, or a NotFound, Over or StoreUnavailable *Error.
+func (s *Service) Cancel(ctx context.Context, id, traceparent string) (ingest.Job, error) {
+	job, err := s.store.Cancel(ctx, id)
+	if errors.Is(err, jobstore.ErrTerminal) {
+		return job, refuse(Over, nil, "job %s is over and cannot be cancelled any more", id)
+	}
+	if err != nil {
+		return job, s.translate(id, err)
+	}
+	if job.Status.Terminal() {
+		// The cancellation stands whether or not its event goes out now: its outbox entry stays
+		// until it does.
+		ctx, cancel := detach(ctx, publishTimeout, "publishing the event of a cancelled job timed out")
+		defer cancel()
+		if err := s.publishEnd(ctx, job, traceparent); err != nil {
+			s.log.Warn("the event of a cancelled job waits for the reconciler", "job_id", id, "database", job.Database, "error", err)
+		}
+	}
+	return job, nil
+}
+
+// translate turns the store's errors into *Error. A cancelled context and a defect stay what they
+// are.
+func (s *Service) translate(id string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jobstore.ErrNotFound):
+		return refuse(NotFound, nil, "there is no job %s; jobs are forgotten some time after their end", id)
+	case errors.Is(err, jobstore.ErrBadCursor):
+		return refuse(InvalidCursor, err, "the cursor is not one this service gave out; begin without one")
+	case errors.Is(err, jobstore.ErrUnavailable):
+		return refuse(StoreUnavailable, err, "Redis, which holds the jobs, does not answer; try again later")
+	default:
+		return err
+	}
+}
+
+// detach returns a context that outlives the client's, for steps that must not be left half done.
+func detach(ctx context.Context, timeout time.Duration, cause string) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), timeout, errors.New(cause))
+}

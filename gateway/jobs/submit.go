@@ -1,0 +1,218 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+)
+
+// The limits of the steps of an acceptance. Together they stay below the server's write timeout.
+const (
+	acceptTimeout  = 5 * time.Second
+	publishTimeout = 10 * time.Second
+	tidyTimeout    = 5 * time.Second
+)
+
+// Submit accepts the orders, all or none, and returns once Redis has recorded their jobs and
+// RabbitMQ has confirmed their commands. Its *Error says how things stand otherwise:
+//
+//   - the order itself is at fault, Redis or RabbitMQ is away: no job was made;
+//   - Unconfirmed: the jobs exist and will run unless cancelled, but not all commands are
+//     confirmed. Repeating the request with the same idempotency key is safe and asks for the
+//     confirmation again.
+//
+// Once begun it is carried to its end even when ctx is cancelled: a client that hangs up leaves
+// either an accepted job or none.
+func (s *Service) Submit(ctx context.Context, r Request) (Receipt, error) {
+	receipt, err := s.submit(ctx, r)
+	refused, _ := errors.AsType[*Error](err)
+	for _, order := range r.Orders {
+		switch {
+		case refused == nil:
+			s.metrics.accepted(order.Database, receipt.Replayed)
+		case refused.Code != UnknownDatabase: // a label must not be the client's invention
+			s.metrics.refused(order.Database, refused.Code)
+		}
+	}
+	return receipt, err
+}
+
+func (s *Service) submit(ctx context.Context, r Request) (Receipt, error) {
+	submissions, idempotency, err := s.prepare(r)
+	if err != nil {
+		return Receipt{}, err
+	}
+	// A request that RabbitMQ cannot take now is refused before anything is written.
+	if err := s.broker.Ready(ctx); err != nil {
+		return Receipt{}, refuse(BrokerUnavailable, err, "RabbitMQ, which carries the commands, is not available; no job was made, try again later")
+	}
+	acceptance, err := s.record(ctx, submissions, idempotency)
+	if err != nil {
+		return Receipt{}, err
+	}
+	receipt := Receipt{Jobs: acceptance.Jobs, Replayed: acceptance.Replayed}
+
+	ids := idsOf(acceptance.Jobs)
+	unconfirmed, delivered, err := s.publishCommands(ctx, acceptance, r.Traceparent)
+	switch {
+	case len(unconfirmed) == 0:
+		return receipt, nil
+	case delivered || acceptance.Replayed || !s.undo(ctx, ids):
+		// Some command may be under way, from now or from the request that this one repeats. The
+		// jobs stay, and the reconciler goes on publishing.
+		refused := refuse(Unconfirmed, err, "recorded as %s, but RabbitMQ has not confirmed it; it will run unless cancelled. Repeat the request with the same Idempotency-Key, or follow the job", strings.Join(ids, ", "))
+		refused.JobIDs = ids
+		return Receipt{}, refused
+	default:
+		return Receipt{}, refuse(BrokerUnavailable, err, "RabbitMQ, which carries the commands, did not take the command; no job was made, try again later")
+	}
+}
+
+// prepare resolves the orders against the catalog and names the jobs.
+func (s *Service) prepare(r Request) ([]jobstore.Submission, *jobstore.Idempotency, error) {
+	submissions := make([]jobstore.Submission, len(r.Orders))
+	for i, order := range r.Orders {
+		datasets, err := order.resolve(s.catalog)
+		if err != nil {
+			return nil, nil, err
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, nil, fmt.Errorf("naming a job: %w", err)
+		}
+		targets := make([]ingest.Target, len(datasets))
+		for j, d := range datasets {
+			targets[j] = ingest.Target{Dataset: d.Name, Key: ingest.KeyTemplate(s.cfg.KeyTemplate, order.Database, d.Object)}
+		}
+		submissions[i] = jobstore.Submission{
+			ID: id.String(), Database: order.Database, Targets: targets,
+			RequestedBy: r.RequestedBy, RequestID: r.RequestID, CatalogDigest: s.catalog.Digest(),
+		}
+	}
+	if r.IdempotencyKey == "" {
+		return submissions, nil, nil
+	}
+	hash, err := r.hash()
+	if err != nil {
+		return nil, nil, err
+	}
+	return submissions, &jobstore.Idempotency{Subject: r.RequestedBy, Key: r.IdempotencyKey, BodyHash: hash}, nil
+}
+
+// record has Redis accept the jobs together, each with its command in the outbox.
+func (s *Service) record(ctx context.Context, submissions []jobstore.Submission, idempotency *jobstore.Idempotency) (jobstore.Acceptance, error) {
+	accepting, cancel := detach(ctx, acceptTimeout, "accepting a job timed out")
+	defer cancel()
+	acceptance, err := s.store.Accept(accepting, submissions, idempotency)
+	switch {
+	case err == nil:
+		return acceptance, nil
+	case errors.Is(err, jobstore.ErrIdempotencyMismatch):
+		return acceptance, refuse(IdempotencyMismatch, nil, "this idempotency key was used for a request that asked for something else; choose a new one")
+	}
+	// The reply may be what was lost, not the request: a job that nobody was told of must not run.
+	ids := make([]string, len(submissions))
+	for i, submission := range submissions {
+		ids[i] = submission.ID
+	}
+	undone := s.undo(ctx, ids)
+	switch {
+	case !errors.Is(err, jobstore.ErrUnavailable):
+		return acceptance, err
+	case undone:
+		return acceptance, refuse(StoreUnavailable, err, "Redis, which holds the jobs, does not answer; no job was made, try again later")
+	}
+	refused := refuse(StoreUnavailable, err, "Redis, which holds the jobs, does not answer; should it have recorded the request before it went away, follow %s", strings.Join(ids, ", "))
+	refused.JobIDs = ids
+	return acceptance, refused
+}
+
+// undo removes jobs whose commands were never sent, and reports whether they are gone.
+func (s *Service) undo(ctx context.Context, ids []string) bool {
+	ctx, cancel := detach(ctx, tidyTimeout, "removing refused jobs timed out")
+	defer cancel()
+	if err := s.store.Discard(ctx, ids...); err != nil {
+		s.log.Warn("refused jobs could not be removed", "job_id", strings.Join(ids, ","), "error", err)
+		return false
+	}
+	return true
+}
+
+// publishCommands publishes the commands that wait for their confirmation, side by side. It
+// returns the jobs whose command is still not confirmed and why, and whether any command was, or
+// may have been, delivered.
+func (s *Service) publishCommands(ctx context.Context, acceptance jobstore.Acceptance, traceparent string) (unconfirmed []string, delivered bool, err error) {
+	ctx, cancel := detach(ctx, publishTimeout, "publishing commands timed out")
+	defer cancel()
+	outcomes := make([]error, len(acceptance.Jobs))
+	var publishing sync.WaitGroup
+	for i, job := range acceptance.Jobs {
+		if !slices.Contains(acceptance.Unconfirmed, job.ID) {
+			continue
+		}
+		publishing.Go(func() {
+			outcomes[i] = s.broker.PublishCommand(ctx, job.Command(), traceparent)
+			if outcomes[i] == nil {
+				s.confirmed(ctx, job, traceparent)
+			}
+		})
+	}
+	publishing.Wait()
+	for i, outcome := range outcomes {
+		if outcome != nil {
+			unconfirmed = append(unconfirmed, acceptance.Jobs[i].ID)
+		}
+		delivered = delivered || !undelivered(outcome)
+	}
+	return unconfirmed, delivered, errors.Join(outcomes...)
+}
+
+// undelivered reports whether the broker certainly does not have the message.
+func undelivered(err error) bool {
+	return errors.Is(err, broker.ErrUnavailable) || errors.Is(err, broker.ErrRefused) || errors.Is(err, broker.ErrUnroutable)
+}
+
+// confirmed settles the job's command and tells subscribers of the job. Neither can undo the
+// acceptance: a command that is not settled is published once more, which is harmless, and the
+// accepted event is best effort.
+func (s *Service) confirmed(ctx context.Context, job ingest.Job, traceparent string) {
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		if err := s.broker.PublishEvent(ctx, ingest.EventOf(job), traceparent); err != nil && !errors.Is(err, broker.ErrUnroutable) {
+			s.log.Warn("the accepted event was not published", "job_id", job.ID, "database", job.Database, "error", err)
+		}
+	})
+	if err := s.store.Settle(ctx, jobstore.CommandEntry, job.ID); err != nil {
+		s.log.Warn("a confirmed command could not be settled and will be published again", "job_id", job.ID, "database", job.Database, "error", err)
+	}
+	telling.Wait()
+}
+
+// publishEnd publishes the terminal event of the job and settles it once confirmed.
+func (s *Service) publishEnd(ctx context.Context, job ingest.Job, traceparent string) error {
+	if err := s.broker.PublishEvent(ctx, ingest.EventOf(job), traceparent); err != nil {
+		return fmt.Errorf("publishing the event of job %s: %w", job.ID, err)
+	}
+	if err := s.store.Settle(ctx, jobstore.EventEntry, job.ID); err != nil {
+		return fmt.Errorf("settling the event of job %s: %w", job.ID, err)
+	}
+	return nil
+}
+
+func idsOf(jobs []ingest.Job) []string {
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ID
+	}
+	return ids
+}
