@@ -6,61 +6,64 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/process"
 )
 
-// buildTools builds the stack's own servers. One go build for all of them compiles what they share once.
-func (s *Stack) buildTools(ctx context.Context) error {
-	return s.build(ctx, "tools", "ferretdb, versitygw (from cold about 4 minutes)", filepath.Join(s.layout.Root, "deploy", "local"), s.layout.Tools,
-		// FerretDB's own build tag: the handler that is not used here.
-		[]string{"-buildvcs=false", "-tags=ferretdb_no_postgresql"}, "./cmd/ferretdb", "./cmd/versitygw", "./cmd/mongodata")
+// fetchProduct downloads the product's modules, so that the network is busy while the tools compile.
+func (s *Stack) fetchProduct(ctx context.Context) error {
+	task := s.console.Begin("product", "downloading modules")
+	defer task.Drop()
+	args := []string{"list", "-deps"}
+	for _, p := range programs() {
+		args = append(args, p.source)
+	}
+	if err := s.runGo(ctx, s.layout.Root, args...); err != nil {
+		return fmt.Errorf("downloading the product's modules: %w", err)
+	}
+	return nil
 }
 
 // buildProduct builds the gateway and the workers into bin/.
 func (s *Stack) buildProduct(ctx context.Context) error {
+	task := s.console.Begin("product", "building from source")
+	defer task.Drop()
 	for _, p := range programs() {
-		if !exists(filepath.Join(s.layout.Root, p.source, "main.go")) {
-			continue
-		}
-		err := s.build(ctx, p.name, "from source", s.layout.Root, filepath.Join(s.layout.Bin, p.name), nil, p.source)
+		err := s.runGo(ctx, s.layout.Root, "build", "-ldflags=-s -w", "-o", filepath.Join(s.layout.Bin, p.name), p.source)
 		if err != nil {
-			return err
+			return fmt.Errorf("building %s: %w", p.name, err)
 		}
 	}
+	task.Done("built")
 	return nil
 }
 
-// build runs go build in a module. The destination is a folder for several packages, a file for one.
-func (s *Stack) build(ctx context.Context, subject, what, module, destination string, flags []string, packages ...string) error {
-	folder := destination
-	if len(packages) == 1 {
-		folder = filepath.Dir(destination)
+// buildTools builds the stack's own servers. One go build for all compiles what they share once.
+func (s *Stack) buildTools(ctx context.Context) error {
+	task := s.console.Begin("tools", "building ferretdb and versitygw, which takes minutes the first time")
+	defer task.Drop()
+	err := s.runGo(ctx, filepath.Join(s.layout.Root, "deploy", "local"), "build", "-ldflags=-s -w",
+		"-buildvcs=false",
+		"-tags=ferretdb_no_postgresql", // FerretDB's own: the handler that is not used here
+		"-o", s.layout.Tools+string(filepath.Separator), "./cmd/ferretdb", "./cmd/versitygw", "./cmd/mongodata")
+	if err != nil {
+		return fmt.Errorf("building the local servers: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("making the folder for binaries: %w", err)
-	}
+	task.Done("built")
+	return nil
+}
+
+// runGo runs the go command in a module. Without cgo a bare machine needs no C compiler, and all builds
+// share what they compile.
+func (s *Stack) runGo(ctx context.Context, module string, args ...string) error {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		return fmt.Errorf("finding the Go toolchain: %w", err)
 	}
-	args := append([]string{"build", "-ldflags=-s -w"}, flags...)
-	args = append(args, "-o", destination)
-	if len(packages) > 1 {
-		args[len(args)-1] += string(filepath.Separator) // go build takes it for a folder
-	}
-	task := s.console.Begin(subject, "building "+what)
-	defer task.Drop()
 	_, err = process.Command{
-		Path: goTool, Args: append(args, packages...),
-		Env: append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"), Dir: module,
+		Path: goTool, Args: args, Env: append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"), Dir: module,
 	}.Run(ctx)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", strings.Join(packages, " "), err)
-	}
-	task.Done("built")
-	return nil
+	return err
 }
 
 // tool is a helper among the stack's own binaries.

@@ -41,14 +41,21 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 		return err
 	}
 
+	toolsBuilt := make(chan struct{})
 	err = together(
 		func() error {
-			if err := s.serve(ctx, w, size); err != nil {
+			if err := s.serve(ctx, w, size, toolsBuilt); err != nil {
 				return err
 			}
 			return envfile.Write(layout.Env(), w.environment())
 		},
-		func() error { return s.buildProduct(ctx) },
+		sequence(
+			func() error { return s.fetchProduct(ctx) },
+			func() error {
+				<-toolsBuilt // two compilations at once would do much of the work twice
+				return s.buildProduct(ctx)
+			},
+		),
 	)
 	if err != nil {
 		return err
@@ -61,7 +68,8 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 }
 
 // serve has the servers running and the sources filled: what comes in packages beside what is built here.
-func (s *Stack) serve(ctx context.Context, w wiring, size demodata.Size) error {
+// It closes toolsBuilt when it has finished compiling, well or not.
+func (s *Stack) serve(ctx context.Context, w wiring, size demodata.Size, toolsBuilt chan<- struct{}) error {
 	packaged := func() error {
 		if err := s.installPackages(ctx); err != nil {
 			return err
@@ -91,7 +99,9 @@ func (s *Stack) serve(ctx context.Context, w wiring, size demodata.Size) error {
 		)
 	}
 	built := func() error {
-		if err := s.buildTools(ctx); err != nil {
+		err := s.buildTools(ctx)
+		close(toolsBuilt)
+		if err != nil {
 			return err
 		}
 		return together(

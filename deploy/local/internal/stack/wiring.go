@@ -97,9 +97,6 @@ func programs() []program {
 func (w wiring) product() []server.Server {
 	var servers []server.Server
 	for _, p := range programs() {
-		if !exists(filepath.Join(w.layout.Root, p.source, "main.go")) {
-			continue
-		}
 		servers = append(servers, server.Product{
 			Name:         p.name,
 			Binary:       filepath.Join(w.layout.Bin, p.name),
