@@ -1,0 +1,95 @@
+package postgresql
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/workers/engine"
+)
+
+// application is how the sessions show in pg_stat_activity.
+const application = "ingesta"
+
+// stopTimeout is how long the server may take to stop a statement it was asked to cancel, before
+// the connection is given up.
+const stopTimeout = 3 * time.Second
+
+// Source is a PostgreSQL database. It keeps no connection of its own.
+type Source struct {
+	config *pgconn.Config
+	log    *slog.Logger
+}
+
+var _ engine.Source = (*Source)(nil)
+
+// New returns a source that connects when it is asked to. Its only error is a configuration that
+// makes no sense.
+func New(cfg Config, log *slog.Logger) (*Source, error) {
+	parsed, err := pgconn.ParseConfig(cfg.connString())
+	if err != nil {
+		// The library's error quotes parts of what it could not read, which may be the password.
+		return nil, fmt.Errorf("reading the POSTGRES_* settings: host, port or sslmode (%q) is not valid", cfg.SSLMode)
+	}
+	parsed.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		// Closing the socket alone would leave the statement running until it writes.
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: stopTimeout}
+	}
+	return &Source{config: parsed, log: log.With("database", ingest.PostgreSQL)}, nil
+}
+
+// Ping connects, logs in and asks for an answer.
+func (s *Source) Ping(ctx context.Context) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(ctx, conn)
+	if _, err := conn.Exec(ctx, "SELECT 1").ReadAll(); err != nil {
+		return failure(ctx, fmt.Errorf("pinging: %w", err))
+	}
+	return nil
+}
+
+func (s *Source) connect(ctx context.Context) (*pgconn.PgConn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	conn, err := pgconn.ConnectConfig(ctx, s.config)
+	if err != nil {
+		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
+	}
+	return conn, nil
+}
+
+// Open connects and begins the transaction whose snapshot all datasets of the session show.
+func (s *Source) Open(ctx context.Context) (engine.Session, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session := &session{conn: conn, log: s.log}
+	if err := session.begin(ctx); err != nil {
+		closeConn(ctx, conn)
+		return nil, failure(ctx, fmt.Errorf("beginning the session: %w", err))
+	}
+	return session, nil
+}
+
+// closeConn says goodbye to the server and waits until the connection is really gone, also when
+// the driver closes it in the background after an error. It has its own timeout: the connection
+// must go away also when ctx is over.
+func closeConn(ctx context.Context, conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // the connection is of no more use, whatever the server says
+	select {
+	case <-conn.CleanupDone():
+	case <-ctx.Done():
+	}
+}

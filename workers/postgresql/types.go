@@ -1,0 +1,106 @@
+package postgresql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pharmavida/ingesta/workers/encode"
+)
+
+// sourceType is a type of the server, domains resolved to what they are based on.
+type sourceType struct {
+	name     string // as in pg_type: int4, _text, …
+	kind     string // pg_type.typtype: b base, c composite, e enum, r range, …
+	category string // pg_type.typcategory: A array, …
+}
+
+// rendering is how a column of some type gets into the file.
+type rendering struct {
+	fileType string
+	cast     string // format of the expression; "" takes the column as the server spells it
+	recode   bool   // the server's JSON holds space between its tokens
+}
+
+// render returns how to export a type. It knows no unsupported one: every type has a text form.
+func render(t sourceType) rendering {
+	switch {
+	case t.category == "A":
+		// Elements that are documents themselves bring their own spacing.
+		return rendering{fileType: encode.TypeJSON, cast: "to_json(%s)", recode: true}
+	case t.kind == "c", t.name == "hstore":
+		return rendering{fileType: encode.TypeJSON, cast: "to_json(%s)", recode: true}
+	}
+	switch t.name {
+	case "int2", "int4", "int8", "oid":
+		return rendering{fileType: encode.TypeInteger}
+	case "numeric":
+		return rendering{fileType: encode.TypeDecimal}
+	case "money":
+		return rendering{fileType: encode.TypeDecimal, cast: "%s::numeric"}
+	case "float4", "float8":
+		return rendering{fileType: encode.TypeFloat}
+	case "bool":
+		return rendering{fileType: encode.TypeBoolean, cast: "%s::text"}
+	case "bytea":
+		return rendering{fileType: encode.TypeBinary}
+	case "date":
+		return rendering{fileType: encode.TypeDate}
+	case "time", "timetz":
+		return rendering{fileType: encode.TypeTime}
+	case "timestamp":
+		return rendering{fileType: encode.TypeTimestamp}
+	case "timestamptz":
+		return rendering{fileType: encode.TypeInstant}
+	case "interval":
+		return rendering{fileType: encode.TypeInterval}
+	case "uuid":
+		return rendering{fileType: encode.TypeUUID}
+	case "bit", "varbit":
+		return rendering{fileType: encode.TypeBits}
+	case "json", "jsonb":
+		return rendering{fileType: encode.TypeJSON, recode: true}
+	default:
+		return rendering{fileType: encode.TypeText}
+	}
+}
+
+// expression returns the expression that selects the column for the file.
+func (r rendering) expression(column string) string {
+	if r.cast == "" {
+		return column
+	}
+	return fmt.Sprintf(r.cast, column)
+}
+
+// types looks the types up in the server's catalogue.
+func (s *session) types(ctx context.Context, oids []uint32) (map[uint32]sourceType, error) {
+	oids = slices.Compact(slices.Sorted(slices.Values(oids)))
+	list := make([]string, len(oids))
+	for i, oid := range oids {
+		list[i] = strconv.FormatUint(uint64(oid), 10)
+	}
+	rows, err := s.rows(ctx, `
+		WITH RECURSIVE chain (asked, oid) AS (
+			SELECT o, o FROM unnest($1::oid[]) AS o
+			UNION ALL
+			SELECT c.asked, t.typbasetype FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.oid WHERE t.typtype = 'd'
+		)
+		SELECT c.asked, t.typname, t.typtype, t.typcategory
+		FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.oid WHERE t.typtype <> 'd'`,
+		"{"+strings.Join(list, ",")+"}")
+	if err != nil {
+		return nil, fmt.Errorf("looking types up: %w", err)
+	}
+	types := make(map[uint32]sourceType, len(rows))
+	for _, row := range rows {
+		oid, err := strconv.ParseUint(row[0], 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("reading the oid of a type: %w", err)
+		}
+		types[uint32(oid)] = sourceType{name: row[1], kind: row[2], category: row[3]}
+	}
+	return types, nil
+}
