@@ -16,9 +16,14 @@ const cancelMessage = "the job was cancelled on request"
 // finishes it. Returns the job as it is afterwards; with ErrTerminal when it was over before, and
 // ErrNotFound when there is none. Asking again while it runs changes nothing.
 func (s *Store) Cancel(ctx context.Context, id string) (ingest.Job, error) {
+	return s.cancel(ctx, id, rand.Text())
+}
+
+// cancel is Cancel under a given nonce: called twice with one, it answers the same.
+func (s *Store) cancel(ctx context.Context, id, nonce string) (ingest.Job, error) {
 	const doing = "cancelling a job"
 	r, err := s.run(ctx, doing, s.scripts.cancel,
-		id, rand.Text(), string(ingest.JobCancelled), cancelMessage, milliseconds(s.cfg.Retention))
+		id, nonce, string(ingest.JobCancelled), cancelMessage, milliseconds(s.cfg.Retention))
 	if err != nil {
 		return ingest.Job{}, err
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
 )
@@ -38,6 +37,7 @@ func open(t testing.TB, adjust ...func(*Config)) *Store {
 		t.Fatalf("opening the store: %v", err)
 	}
 	t.Cleanup(func() {
+		audit(t, s)
 		wipe(t, s)
 		if err := s.Close(); err != nil {
 			t.Errorf("closing the store: %v", err)
@@ -52,22 +52,12 @@ func open(t testing.TB, adjust ...func(*Config)) *Store {
 // server returns the settings of the local stack's Redis, with leases that hold.
 func server(t testing.TB) Config {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Redis: left out by -short")
-	}
-	number := func(name string) int {
-		n, err := strconv.Atoi(stacktest.Env(t, name))
-		if err != nil {
-			t.Fatalf("reading %s: %v", name, err)
-		}
-		return n
-	}
-	return Config{
-		Host: stacktest.Env(t, "REDIS_HOST"), Port: number("REDIS_PORT"),
-		Password: config.Secret(stacktest.Env(t, "REDIS_PASSWORD")), DB: number("REDIS_DB"),
-		DialTimeout: 2 * time.Second, IOTimeout: 3 * time.Second, Timeout: 5 * time.Second,
-		Retention: time.Hour, Lease: longLease, MaxFailures: 5, IdempotencyTTL: time.Hour, RepublishAfter: time.Hour,
-	}
+	var cfg Config
+	stacktest.Load(t, &cfg)
+	cfg.DialTimeout, cfg.IOTimeout, cfg.Timeout = 2*time.Second, 3*time.Second, 5*time.Second
+	cfg.Retention, cfg.Lease, cfg.MaxFailures = time.Hour, longLease, 5
+	cfg.IdempotencyTTL, cfg.RepublishAfter = time.Hour, time.Hour
+	return cfg
 }
 
 // wipe removes every key of the store's prefix.
@@ -98,7 +88,7 @@ func forget(t testing.TB, s *Store, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	member := fmt.Sprintf("%015d:%s", created, id)
+	member := indexMember(ingest.Job{ID: id, CreatedAt: time.UnixMilli(created)})
 	pipe := s.client.TxPipeline()
 	pipe.Del(ctx, s.prefix+"job:"+id)
 	for _, set := range []string{"open", "cancelling"} {
@@ -114,6 +104,11 @@ func forget(t testing.TB, s *Store, id string) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatalf("forgetting the job: %v", err)
 	}
+}
+
+// indexMember returns the form in which indexes name the job.
+func indexMember(job ingest.Job) string {
+	return fmt.Sprintf("%015d:%s", job.CreatedAt.UnixMilli(), job.ID)
 }
 
 // submission returns one for two datasets of MySQL under a fresh id.
@@ -267,17 +262,17 @@ func TestWrap(t *testing.T) {
 		"ERR user_script:3: Script attempted to access nonexistent": false,
 		"WRONGTYPE Operation against a key holding the wrong kind":  false,
 	} {
-		err := wrap(t.Context(), "testing", reply1(text))
+		err := wrap(t.Context(), "testing", serverError(text))
 		if got := errors.Is(err, ErrUnavailable); got != unavailable {
 			t.Errorf("reply %q: unavailable is %v, want %v", text, got, unavailable)
 		}
 	}
 }
 
-// reply1 is an error reply of a server.
-type reply1 string
+// serverError is an error reply of a server.
+type serverError string
 
-func (e reply1) Error() string { return string(e) }
-func (reply1) RedisError()     {}
+func (e serverError) Error() string { return string(e) }
+func (serverError) RedisError()     {}
 
-var _ redis.Error = reply1("")
+var _ redis.Error = serverError("")
