@@ -24,8 +24,8 @@ type exporter struct {
 }
 
 // export exports one dataset to its key, and returns its result with state Done. When it fails,
-// no object and no upload of this owner is left at the key.
-func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (ingest.Result, error) {
+// or panics, no object and no upload of this owner is left at the key.
+func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r ingest.Result, err error) {
 	if x.session == nil {
 		session, err := x.source.Open(ctx)
 		if err != nil {
@@ -42,15 +42,20 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (ingest
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("starting the upload of dataset %s: %w", d.Name, err)
 	}
+	// Does nothing after a completion: only a producer that failed leaves something to abort.
+	defer func() {
+		if aborted := object.Abort(ctx); aborted != nil {
+			err = errors.Join(err, aborted)
+		}
+	}()
 	m := &meter{object: object, started: time.Now().UTC()}
 	x.board.begin(i, extraction, m)
 	tally, receipt, err := stream(ctx, extraction, m)
 	if err != nil {
-		// A producer's failure must never complete the object.
-		return ingest.Result{}, errors.Join(fmt.Errorf("exporting dataset %s: %w", d.Name, err), object.Abort(ctx))
+		return ingest.Result{}, fmt.Errorf("exporting dataset %s: %w", d.Name, err)
 	}
 
-	r := x.board.get(i)
+	r = x.board.get(i)
 	r.State, r.URL, r.Format = ingest.Done, x.lake.URL(r.Key), "CSV"
 	r.Rows, r.Bytes, r.SHA256 = tally.Rows, receipt.Bytes, receipt.SHA256
 	r.Warnings, r.RowsPerSecond, r.FinishedAt = tally.Warnings, 0, time.Now().UTC()

@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+	"github.com/pharmavida/ingesta/shared/stacktest"
+	"github.com/pharmavida/ingesta/workers/upload"
+)
+
+type exports = map[string]func(context.Context, int, Sink) (Tally, error)
+
+var (
+	passing   = ingest.Transient(ingest.SourceUnavailable, errors.New("connection reset"), "the database went away")
+	permanent = ingest.Permanent(ingest.QueryFailed, errors.New("syntax"), "the database refused the statement")
+)
+
+func TestJobSucceeds(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
+	s.start()
+	accepted := s.submit()
+	job := s.end(accepted.ID)
+
+	if job.Status != ingest.Success || job.Attempt != 1 || job.Progress.Rows != 5 {
+		t.Errorf("got status %s, attempt %d, %d rows; want success, 1, 5", job.Status, job.Attempt, job.Progress.Rows)
+	}
+	r := job.Results.Of("users")
+	if body, _ := s.object(r.Key); body != "id\n1\n2\n3\n" || r.Bytes != int64(len(body)) || r.Rows != 3 {
+		t.Errorf("the object is %q, the record says %d rows and %d bytes", body, r.Rows, r.Bytes)
+	}
+	if r.URL != "s3://"+s.bucket+"/"+r.Key || r.Key != accepted.Results.Of("users").Key || len(r.SHA256) != 64 {
+		t.Errorf("the result is %+v", r)
+	}
+	body, ok := s.object(upload.ManifestKey(ingest.MySQL, job.ID))
+	if !ok {
+		t.Fatal("there is no manifest")
+	}
+	manifest, err := upload.DecodeManifest([]byte(body))
+	if err != nil || manifest.Status != ingest.Success || len(manifest.Objects) != 2 || manifest.Objects[0].SHA256 != r.SHA256 {
+		t.Errorf("the manifest is %s (%v)", body, err)
+	}
+	s.noUploads()
+}
+
+// One dataset's failure leaves the others alone, and nothing of it in S3.
+func TestOneDatasetFails(t *testing.T) {
+	s := newSystem(t, exports{"users": failing(100, permanent), "compras": rows(2)})
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Partial || job.Attempt != 1 {
+		t.Errorf("got status %s after %d attempts, want partial after 1: a permanent failure is not retried", job.Status, job.Attempt)
+	}
+	if r := job.Results.Of("users"); r.State != ingest.Broken || r.Code != ingest.QueryFailed || r.Error != permanent.Message {
+		t.Errorf("the failed dataset is told as %+v", r)
+	}
+	if _, ok := s.object(job.Results.Of("users").Key); ok {
+		t.Error("a truncated object is visible")
+	}
+	s.noUploads()
+}
+
+func TestMissingTable(t *testing.T) {
+	s := newSystem(t, exports{})
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Failed || job.Code != ingest.TableNotFound || !strings.Contains(job.Error, "users") {
+		t.Errorf("got status %s, code %s, error %q; want error, table_not_found and the table's name", job.Status, job.Code, job.Error)
+	}
+	if _, ok := s.object(upload.ManifestKey(ingest.MySQL, job.ID)); ok {
+		t.Error("a job without any object has a manifest")
+	}
+}
+
+// A failure that may pass is retried, and only what was not committed runs again.
+func TestRetry(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": failing(1, passing)})
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Success || job.Attempt != 2 {
+		t.Errorf("got status %s after %d attempts, want success after 2", job.Status, job.Attempt)
+	}
+	if users, compras := s.source.tried("users"), s.source.tried("compras"); users != 1 || compras != 2 {
+		t.Errorf("users ran %d times and compras %d, want 1 and 2", users, compras)
+	}
+	if first := job.Attempts[0]; first.Outcome != ingest.OutcomeRetry || first.Code != ingest.SourceUnavailable {
+		t.Errorf("the first attempt is told as %+v", first)
+	}
+	s.noUploads()
+}
+
+// A source that stays away ends the job as an error with its own code, and its command among the
+// dead letters.
+func TestAttemptsRunOut(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(1), "compras": rows(1)})
+	s.source.open = passing
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Failed || job.Attempt != 3 || job.Code != ingest.SourceUnavailable {
+		t.Errorf("got status %s, code %s after %d attempts; want error, source_unavailable, 3", job.Status, job.Code, job.Attempt)
+	}
+	s.dead(1)
+}
+
+func TestPanicIsAFailureThatMayPass(t *testing.T) {
+	s := newSystem(t, exports{
+		"users":   func(context.Context, int, Sink) (Tally, error) { panic("poison") },
+		"compras": rows(1),
+	})
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Failed || job.Attempt != 3 {
+		t.Errorf("got status %s after %d attempts, want error after 3", job.Status, job.Attempt)
+	}
+	s.dead(1)
+	s.noUploads()
+}
+
+func TestCancelRunning(t *testing.T) {
+	began := make(chan struct{}, 1)
+	s := newSystem(t, exports{"users": rows(3), "compras": stuck(began)})
+	s.start()
+	id := s.submit().ID
+	<-began
+	asked := time.Now()
+	if _, err := s.jobs.Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	job := s.end(id)
+	if job.Status != ingest.Cancelled {
+		t.Errorf("got status %s, want cancelled", job.Status)
+	}
+	if took := time.Since(asked); took > 2*time.Second {
+		t.Errorf("the cancellation took %v, want at most 2 s", took)
+	}
+	if _, ok := s.object(job.Results.Of("users").Key); ok {
+		t.Error("an object of a cancelled job is left")
+	}
+	s.noUploads()
+}
+
+// A worker that stops hands its jobs back, and the next one finishes them without counting it as
+// a failure.
+func TestShutdownHandsBack(t *testing.T) {
+	began := make(chan struct{}, 1)
+	s := newSystem(t, exports{"users": rows(3), "compras": stuck(began)}, "INGESTA_GRACE=50ms", "INGESTA_MAX_FAILURES=1")
+	stop := s.start()
+	id := s.submit().ID
+	<-began
+	stop()
+	job, err := s.jobs.Get(t.Context(), id)
+	if err != nil || job.Status != ingest.Queued {
+		t.Fatalf("after the shutdown the job is %s (%v), want queued", job.Status, err)
+	}
+	s.noUploads()
+
+	s.source.mu.Lock()
+	s.source.exports["compras"] = rows(2)
+	s.source.mu.Unlock()
+	s.start()
+	job = s.end(id)
+	if job.Status != ingest.Success || s.source.tried("users") != 1 {
+		t.Errorf("got status %s, users ran %d times; want success and 1", job.Status, s.source.tried("users"))
+	}
+	if first := job.Attempts[0]; first.Outcome != ingest.OutcomeHandedBack {
+		t.Errorf("the first attempt is told as %+v", first)
+	}
+}
+
+// A command that is delivered many times runs once.
+func TestDuplicates(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)}, "INGESTA_CONCURRENCY=4")
+	id := s.submit().ID
+	job, err := s.jobs.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		s.publish(job.Command())
+	}
+	s.start()
+	if job = s.end(id); job.Status != ingest.Success || job.Attempt != 1 || s.source.tried("users") != 1 {
+		t.Errorf("got status %s, attempt %d, users ran %d times; want success, 1, 1", job.Status, job.Attempt, s.source.tried("users"))
+	}
+	s.await("the queues to drain", func() bool {
+		depths, err := s.broker.Depths(t.Context())
+		if err != nil {
+			return false
+		}
+		left := 0
+		for queue, depth := range depths {
+			if queue != "batch_processed" {
+				left += depth.Messages
+			}
+		}
+		return left == 0
+	})
+	select {
+	case e := <-s.events:
+		if ingest.Status(e.Kind).Terminal() {
+			t.Errorf("a second completion event: %+v", e)
+		}
+	default:
+	}
+}
+
+// Redis forgot a queued job: its command is enough to run it.
+func TestUnknownJobIsAdopted(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
+	s.start()
+	c := ingest.Command{
+		Version: ingest.CommandVersion, JobID: "0194f3c0-forgotten", Database: ingest.MySQL, RequestedBy: "ana", AcceptedAt: time.Now().UTC(),
+		Targets: []ingest.Target{{Dataset: "users", Key: "mysql/users_x.csv"}, {Dataset: "compras", Key: "mysql/compras_x.csv"}},
+	}
+	s.publish(c)
+	job := s.end(c.JobID)
+	if job.Status != ingest.Success || job.RequestedBy != "ana" || job.Results.Of("users").Key != "mysql/users_x.csv" {
+		t.Errorf("the adopted job ended as %+v", job)
+	}
+}
+
+// Redis forgot a finished job: the manifest is proof of it, and nothing is exported again.
+func TestManifestSpeaksForAForgottenJob(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3)})
+	stop := s.start()
+	first := s.end(s.submit().ID)
+	stop()
+
+	// Another prefix is a Redis that knows nothing.
+	var cfg struct{ Jobs jobstore.Config }
+	stacktest.Load(t, &cfg, "INGESTA_REDIS_PREFIX=forgetful-"+s.vhost)
+	forgetful, err := jobstore.Open(cfg.Jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { forgetful.Close() })
+	s.jobs, s.parts.Jobs = forgetful, forgetful
+	s.start()
+	s.publish(first.Command())
+	job := s.end(first.ID)
+	if job.Status != ingest.Partial || s.source.tried("users") != 1 {
+		t.Errorf("got status %s, users ran %d times; want partial as before, and 1", job.Status, s.source.tried("users"))
+	}
+	if got, want := job.Results.Of("users").SHA256, first.Results.Of("users").SHA256; got != want {
+		t.Errorf("the checksum is %s, want %s", got, want)
+	}
+	if r := job.Results.Of("compras"); r.Code != ingest.TableNotFound {
+		t.Errorf("the failed dataset is told as %+v", r)
+	}
+}
+
+// What cannot be read goes to the dead letters as it is, and does not stop what follows.
+func TestUnreadableCommands(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
+	s.start()
+	bodies := []string{"hello", `{"version":99,"job_id":"x"}`, `{"version":1,"job_id":"x","database":"postgresql","datasets":[{"name":"a","key":"b"}]}`}
+	for _, body := range bodies {
+		stacktest.Management(t, http.MethodPost, "/api/exchanges/"+s.vhost+"/ingesta.commands/publish", map[string]any{
+			"routing_key": "mysql", "payload": base64.StdEncoding.EncodeToString([]byte(body)), "payload_encoding": "base64",
+			"properties": map[string]any{"delivery_mode": 2},
+		}, nil)
+	}
+	s.dead(len(bodies))
+	if job := s.end(s.submit().ID); job.Status != ingest.Success {
+		t.Errorf("the command behind them ended as %s", job.Status)
+	}
+}
+
+func TestRunOnce(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3)})
+	db, _ := s.parts.Catalog.Database(ingest.MySQL)
+	report, err := RunOnce(t.Context(), db, nil, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var original struct {
+		Status, Database string
+		Result           map[string]struct {
+			URL, Error string
+			Registros  int
+		}
+	}
+	if err := json.Unmarshal(out, &original); err != nil {
+		t.Fatal(err)
+	}
+	users, compras := original.Result["users"], original.Result["compras"]
+	if original.Status != "partial" || original.Database != "mysql" || users.Registros != 3 || compras.Error == "" {
+		t.Errorf("got %s", out)
+	}
+	if body, ok := s.object(strings.TrimPrefix(users.URL, "s3://"+s.bucket+"/")); !ok || body != "id\n1\n2\n3\n" {
+		t.Errorf("the object is %q", body)
+	}
+	if _, err := RunOnce(t.Context(), db, []string{"usuarios"}, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log); err == nil || !strings.Contains(fmt.Sprint(err), "users, compras") {
+		t.Errorf("an unknown dataset: got %v, want an error that lists the known ones", err)
+	}
+}
