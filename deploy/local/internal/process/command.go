@@ -41,7 +41,7 @@ func (c Command) Fingerprint(configuration string) (string, error) {
 const helperGrace = 20 * time.Second
 
 // Run runs a helper to its end and returns its standard output. The error holds the last lines of
-// both its streams.
+// its standard error, or of its output where there is no other complaint.
 func (c Command) Run(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env, cmd.Dir = c.Env, c.Dir
@@ -56,8 +56,11 @@ func (c Command) Run(ctx context.Context) (string, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		said := lastLines(out.String(), 10) + "\n" + lastLines(complaints.String(), 20)
-		return out.String(), fmt.Errorf("running %s: %w\n%s", c.Path, err, indent(strings.TrimSpace(said)))
+		said := complaints.String()
+		if strings.TrimSpace(said) == "" {
+			said = out.String()
+		}
+		return out.String(), fmt.Errorf("running %s: %w\n%s", c.Path, err, indent(lastLines(said, 20)))
 	}
 	return out.String(), nil
 }

@@ -102,6 +102,12 @@ func (id ID) Alive() bool {
 	return err == nil && b == id.Boot
 }
 
+// Running reports whether some process that has not ended has this number.
+func Running(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && !s.gone()
+}
+
 // Uptime is how long the process has been running.
 func (id ID) Uptime() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/uptime")

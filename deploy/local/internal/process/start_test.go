@@ -101,12 +101,18 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-func TestRunQuotesBothStreams(t *testing.T) {
-	out, err := Command{Path: "/bin/sh", Args: []string{"-c", "cat; echo said; echo bad >&2; exit 2"}, Dir: "/", Stdin: "in\n"}.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "said") || !strings.Contains(err.Error(), "bad") {
-		t.Errorf("error %v, want both streams in it", err)
+func TestRunQuotesTheComplaint(t *testing.T) {
+	run := func(script string) (string, error) {
+		return Command{Path: "/bin/sh", Args: []string{"-c", script}, Dir: "/", Stdin: "in\n"}.Run(t.Context())
+	}
+	out, err := run("cat; echo said; echo bad >&2; exit 2")
+	if err == nil || !strings.Contains(err.Error(), "bad") || strings.Contains(err.Error(), "said") {
+		t.Errorf("error %v, want standard error alone in it", err)
 	}
 	if out != "in\nsaid\n" {
 		t.Errorf("output %q", out)
+	}
+	if _, err := run("echo said; exit 2"); err == nil || !strings.Contains(err.Error(), "said") {
+		t.Errorf("error %v, want the output, the only complaint", err)
 	}
 }

@@ -64,11 +64,8 @@ func (p Postgres) prepare(ctx context.Context) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	sockets := filepath.Join(p.Data, "run")
-	for _, folder := range []string{p.Data, sockets} {
-		if err := account.MkdirAll(folder); err != nil {
-			return Launch{}, err
-		}
+	if err := account.MkdirAll(p.Data); err != nil {
+		return Launch{}, err
 	}
 	err = initialise(p.cluster(), account, func(unfinished string) error {
 		password := filepath.Join(p.Data, "password")
@@ -87,15 +84,41 @@ func (p Postgres) prepare(ctx context.Context) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
+	if err := p.removeStaleLock(); err != nil {
+		return Launch{}, err
+	}
 	return Launch{Command: process.Command{
 		Path: filepath.Join(programs, "postgres"),
-		Args: []string{"-D", p.cluster(), "-p", strconv.Itoa(p.Port), "-k", sockets,
-			"-c", "listen_addresses=" + Host,
+		Args: []string{"-D", p.cluster(), "-p", strconv.Itoa(p.Port),
+			"-c", "listen_addresses=" + Host, "-c", "unix_socket_directories=",
 			"-c", "timezone=UTC", "-c", "log_timezone=UTC",
 			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 			"-c", "max_wal_size=4GB", "-c", "shared_buffers=64MB"},
 		Env: baseEnv(p.Data), Dir: p.Data, Account: account,
 	}}, nil
+}
+
+// removeStaleLock removes the lock file of a postmaster that was killed. PostgreSQL does so itself, but
+// takes a dead process for a living one as long as nobody has reaped it: for ever, in a container
+// whose first process reaps nothing.
+func (p Postgres) removeStaleLock() error {
+	lock := filepath.Join(p.cluster(), "postmaster.pid")
+	text, err := os.ReadFile(lock)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading PostgreSQL's lock file: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	if err != nil || process.Running(pid) {
+		return nil // PostgreSQL decides
+	}
+	if err := os.Remove(lock); err != nil {
+		return fmt.Errorf("removing PostgreSQL's stale lock file: %w", err)
+	}
+	return nil
 }
 
 // Run runs SQL as the administrator and returns what it selects: fields split by |, one line a row.
