@@ -62,7 +62,13 @@ func (s *Service) round(ctx context.Context) error {
 		return err
 	}
 	s.metrics.leads.Set(1)
-	return errors.Join(s.abandon(ctx), s.publishOverdue(ctx), s.publishStalled(ctx), s.sweep(ctx))
+	problems := []error{s.abandon(ctx), s.sweep(ctx)}
+	// Messages that are handed out are put off: not while they cannot be published. That the
+	// broker is away is the broker's to say.
+	if s.broker.Ready(ctx) == nil {
+		problems = append(problems, s.publishOverdue(ctx), s.publishStalled(ctx))
+	}
+	return errors.Join(problems...)
 }
 
 // abandon ends jobs whose cancellation was asked for and whose worker is gone. Their events, and
@@ -78,9 +84,6 @@ func (s *Service) abandon(ctx context.Context) error {
 
 // publishOverdue publishes the messages that were never confirmed.
 func (s *Service) publishOverdue(ctx context.Context) error {
-	if err := s.broker.Ready(ctx); err != nil {
-		return err // before the entries are handed out, which would put them off
-	}
 	pending, err := s.store.Overdue(ctx, s.cfg.OutboxAge, roundLimit)
 	problems := []error{err}
 	for _, p := range pending {
@@ -110,9 +113,6 @@ func (s *Service) publishAgain(ctx context.Context, p jobstore.Pending) error {
 // publishStalled publishes the commands of jobs that are not over and that nobody has worked on
 // for long: the broker may have lost them.
 func (s *Service) publishStalled(ctx context.Context) error {
-	if err := s.broker.Ready(ctx); err != nil {
-		return err
-	}
 	stalled, err := s.store.Stalled(ctx, roundLimit)
 	problems := []error{err}
 	for _, job := range stalled {

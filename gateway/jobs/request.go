@@ -69,15 +69,13 @@ func (o Order) resolve(c *catalog.Catalog) ([]catalog.Dataset, error) {
 		}
 		first[name] = i
 		if _, ok := db.Dataset(name); !ok {
-			unknown = append(unknown, Field{at, "there is no dataset " + shown(name)})
+			unknown = append(unknown, Field{at, fmt.Sprintf("names %s, which is no dataset of %s", shown(name), db.Name)})
 		}
 	}
 	switch {
 	case len(unknown) > 0:
-		err := refuse(UnknownDataset, nil, "%s: %s has no such dataset", unknown[0].Detail, db.Name)
-		for _, d := range db.Datasets {
-			err.Known = append(err.Known, d.Name)
-		}
+		err := refuse(UnknownDataset, nil, "%s %s", unknown[0].Pointer, unknown[0].Detail)
+		err.Known = db.Names()
 		err.Fields = unknown[:min(len(unknown), maxNamed)]
 		return nil, err
 	case len(duplicate) > 0:

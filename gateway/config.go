@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+	"github.com/pharmavida/ingesta/shared/telemetry"
+)
+
+// AuthMode says how callers prove who they are.
+type AuthMode string
+
+// NoAuth lets everyone in, as "system".
+const NoAuth AuthMode = "none"
+
+// UnmarshalText accepts the modes that this version has.
+func (m *AuthMode) UnmarshalText(text []byte) error {
+	switch got := AuthMode(text); got {
+	case NoAuth:
+		*m = got
+		return nil
+	case "jwt":
+		return fmt.Errorf("mode %q is not part of this version yet: only %q is", text, NoAuth)
+	default:
+		return fmt.Errorf("unknown mode %q: use %q", text, NoAuth)
+	}
+}
+
+// Config is the gateway's whole configuration.
+type Config struct {
+	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
+	Port        int         `env:"GATEWAY_PORT" envDefault:"8000"`
+	Auth        AuthMode    `env:"AUTH_MODE"`    // in development, nothing means none
+	CatalogFile string      `env:"CATALOG_FILE"` // empty: the built-in catalog
+	Telemetry   telemetry.Config
+	API         api.Config
+	Jobs        jobs.Config
+	Store       jobstore.Config
+	Broker      broker.Config
+}
+
+// Validate reports what the parts cannot see by themselves.
+func (c *Config) Validate() error {
+	var problems []error
+	if c.Port < 0 || c.Port > 65535 {
+		problems = append(problems, fmt.Errorf("GATEWAY_PORT %d is not a port", c.Port))
+	}
+	if c.Mode == config.Production {
+		// An open door that nobody decided on, or that somebody forgot to close, is not for production.
+		if c.Auth == "" {
+			problems = append(problems, errors.New("AUTH_MODE must be set in production"))
+		} else if c.Auth == NoAuth {
+			problems = append(problems, errors.New("AUTH_MODE=none lets everyone in and is refused in production; this version has no other mode yet"))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Check reports what is wrong with the files that the configuration names.
+func Check(cfg Config) error {
+	if _, err := catalog.Load(cfg.CatalogFile); err != nil {
+		return fmt.Errorf("CATALOG_FILE: %w", err)
+	}
+	return nil
+}
