@@ -15,6 +15,31 @@ help: ## list the targets and the variables they know
 		/^#\? / { print "  " substr($$0, 4) } \
 		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ The two commands
+
+.PHONY: demo
+demo: up ## run the main job on the local stack and check every object against its source
+	@set -a && . ./.local/env && set +a && go run ./deploy/demo
+
+.PHONY: test
+test: up ## all tests, on the real servers of the local stack, with the race detector
+	go test -race -shuffle=on -count=1 ./...
+	cd deploy/local && GOWORK=off go test -race -shuffle=on -count=1 ./...
+
+##@ Development
+
+LINTER := bin/local/golangci-lint
+
+.PHONY: short
+short: ## the tests that need no server
+	go test -short -shuffle=on ./...
+
+.PHONY: lint
+lint: ## what machines can hold of the rules: format, imports, comments, errors
+	@cd deploy/lint && echo "building the linter (some minutes the first time)" && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(LINTER) run ./...
+	cd deploy/local && ../../$(LINTER) run --config ../../.golangci.yml ./...
+
 ##@ Local stack (no Docker; see deploy/local/README.md)
 
 .PHONY: stack-tool

@@ -1,0 +1,115 @@
+// Command demo runs the main job of the system against a running stack and checks the outcome: it
+// posts one ingestion for each database, watches them, listens to the completion events on a
+// queue of its own, reads every object back from S3, and compares its rows with a count that the
+// source itself gives. It exits with 1 when anything differs.
+//
+// It is configured by the environment that `make up` writes to .local/env.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// settings are the addresses of the stack.
+type settings struct {
+	URL        string        `env:"INGESTA_URL,required"`
+	Management int           `env:"RABBITMQ_MANAGEMENT_PORT" envDefault:"15672"`
+	Timeout    time.Duration `env:"DEMO_TIMEOUT" envDefault:"15m"` // of the whole demo
+	Broker     broker.Config
+	Lake       lakeSettings
+	Sources    sourceSettings
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, newScreen(os.Stdout)); err != nil {
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out *screen) error {
+	var cfg settings
+	if _, err := config.Load(&cfg, os.Environ()); err != nil {
+		return fmt.Errorf("reading the stack's environment (make up writes it to .local/env): %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Timeout, fmt.Errorf("the demo did not end within %v", cfg.Timeout))
+	defer cancel()
+
+	events, err := subscribe(ctx, cfg.Broker)
+	if err != nil {
+		return err
+	}
+	defer events.close()
+
+	gateway := gateway{url: cfg.URL}
+	out.title("POST one ingestion for each database")
+	var jobs []ingest.Job
+	for _, database := range []ingest.Database{ingest.MongoDB, ingest.MySQL, ingest.PostgreSQL} {
+		job, err := gateway.post(ctx, database)
+		if err != nil {
+			return err
+		}
+		out.linef("POST /api/ingesta/%-11s → 202  job %s", database, job.ID)
+		jobs = append(jobs, job)
+	}
+
+	out.title("Poll until each has ended")
+	for i := range jobs {
+		if jobs[i], err = gateway.follow(ctx, jobs[i].ID, out.progress); err != nil {
+			return err
+		}
+	}
+
+	out.title("What a subscriber of the completion events received")
+	problems := events.collect(ctx, jobs, out)
+
+	out.title("What is in S3, and what the sources say")
+	lake := newLake(cfg.Lake)
+	for _, job := range jobs {
+		if job.Status != ingest.Success {
+			problems = append(problems, fmt.Errorf("job %s of %s ended as %s: %s", job.ID, job.Database, job.Status, job.Error))
+		}
+		counts, err := cfg.Sources.count(ctx, job.Database)
+		if err != nil {
+			return err
+		}
+		manifest, err := lake.manifest(ctx, job)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		for _, result := range job.Results {
+			object, err := lake.read(ctx, result.Key)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			wrong := object.compare(result, manifest, counts[result.Dataset])
+			out.object(result, object, counts[result.Dataset], len(wrong) == 0)
+			problems = append(problems, wrong...)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+
+	out.title("Everything agrees. Look around")
+	out.linef("Service     %s/", cfg.URL)
+	out.linef("Jobs        %s/api/ingesta/jobs", cfg.URL)
+	out.linef("Health      %s/api/ingesta/health", cfg.URL)
+	out.linef("RabbitMQ    http://%s:%d/   user %s, password %s", cfg.Broker.Host, cfg.Management, cfg.Broker.User, cfg.Broker.Password.Reveal())
+	out.linef("Try         curl -X POST '%s/api/ingesta/mysql' -H 'Prefer: wait=30'", cfg.URL)
+	return nil
+}
