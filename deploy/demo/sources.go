@@ -79,7 +79,7 @@ func (s sourceSettings) countMongo(ctx context.Context, counts map[string]int64)
 	if err != nil {
 		return err
 	}
-	defer client.Disconnect(context.WithoutCancel(ctx))
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }()
 	for dataset, collection := range mongoCounts {
 		if counts[dataset], err = client.Database(s.MongoDatabase).Collection(collection).CountDocuments(ctx, bson.D{}); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (s sourceSettings) countPostgres(ctx context.Context, counts map[string]int
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for dataset, query := range postgresCounts {
 		var n int64
 		if err := conn.QueryRow(ctx, query).Scan(&n); err != nil {

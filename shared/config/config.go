@@ -80,14 +80,14 @@ func Load(cfg any, environ []string) (warnings []string, err error) {
 
 // resolve gives the variable its value from X_FILE or from its fallback.
 func resolve(vars map[string]string, name string) error {
-	if _, err := fromFile(vars, name); err != nil {
+	if err := fromFile(vars, name); err != nil {
 		return err
 	}
 	fallback, ok := strings.CutPrefix(name, "SOURCE_")
 	if _, set := vars[name]; set || !ok {
 		return nil
 	}
-	if _, err := fromFile(vars, fallback); err != nil {
+	if err := fromFile(vars, fallback); err != nil {
 		return err
 	}
 	if value, ok := vars[fallback]; ok {
@@ -96,21 +96,22 @@ func resolve(vars map[string]string, name string) error {
 	return nil
 }
 
-func fromFile(vars map[string]string, name string) (bool, error) {
+// fromFile gives the variable the content of the file that X_FILE names, if it is set.
+func fromFile(vars map[string]string, name string) error {
 	path, ok := vars[name+"_FILE"]
 	if !ok {
-		return false, nil
+		return nil
 	}
 	if _, both := vars[name]; both {
-		return false, fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
+		return fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return false, fmt.Errorf("%s_FILE: %w", name, err)
+		return fmt.Errorf("%s_FILE: %w", name, err)
 	}
 	vars[name] = strings.TrimRight(string(content), "\r\n")
 	delete(vars, name+"_FILE")
-	return true, nil
+	return nil
 }
 
 // parse fills cfg and names each variable whose value does not fit.

@@ -30,7 +30,7 @@ func CheckKeyTemplate(template string) error {
 	case !keyForm.MatchString(template):
 		return fmt.Errorf("the key template %q has characters other than letters, digits and _ . / = -", template)
 	case strings.HasPrefix(template, "/"), strings.Contains(template, "//"), strings.Contains(template, ".."):
-		return fmt.Errorf("the key template %q must not begin with / nor hold // or ..", template)
+		return fmt.Errorf("the key template %q must neither begin with a slash nor hold two dots or two slashes in a row", template)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ const checkTimeout = 3 * time.Second
 // Serve answers /health (the process is alive), /ready (every check passes) and /metrics on the
 // address until ctx ends. It returns nil after an orderly end.
 func Serve(ctx context.Context, address string, checks []Check, registry *prometheus.Registry) error {
-	listener, err := net.Listen("tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listening for health checks: %w", err)
 	}

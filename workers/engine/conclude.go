@@ -51,7 +51,7 @@ func (a *attempt) record(ctx context.Context, v verdict) error {
 	case finished, exhausted:
 		return a.finish(ctx)
 	case cancelled:
-		a.discardObjects(a.claim.Job, a.log)
+		a.discardObjects(ctx, a.claim.Job, a.log)
 		return a.end(ctx, jobstore.Finish{
 			Status: ingest.Cancelled, Results: a.discarded(),
 			Code: ingest.JobCancelled, Message: "the job was cancelled",
@@ -186,8 +186,8 @@ func compareSnapshots(results ingest.Results) {
 
 // discardObjects removes everything that the job wrote to S3. What cannot be removed is logged:
 // no manifest names it, and the reaper aborts what is still an upload.
-func (e *Engine) discardObjects(job ingest.Job, log *slog.Logger) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), concludeTimeout, errors.New("removing the objects of a cancelled job timed out"))
+func (e *Engine) discardObjects(ctx context.Context, job ingest.Job, log *slog.Logger) {
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), concludeTimeout, errors.New("removing the objects of a cancelled job timed out"))
 	defer cancel()
 	for _, r := range job.Results {
 		if err := e.Lake.Discard(ctx, r.Key, job.ID); err != nil {

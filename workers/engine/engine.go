@@ -146,7 +146,7 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 	switch claim.Outcome {
 	case jobstore.Over:
 		if claim.Job.Status == ingest.Cancelled {
-			e.discardObjects(claim.Job, log) // it was cancelled between two attempts: some may be there
+			e.discardObjects(working, claim.Job, log) // it was cancelled between two attempts: some may be there
 		}
 		e.ack(d, cmd.JobID)
 	case jobstore.Busy, jobstore.Early:
