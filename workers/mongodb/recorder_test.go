@@ -1,0 +1,497 @@
+package mongodb
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// columnsNamed returns catalog columns of these names.
+func columnsNamed(names ...string) []catalog.Column {
+	columns := make([]catalog.Column, len(names))
+	for i, name := range names {
+		columns[i].Name = name
+	}
+	return columns
+}
+
+// raw returns the document as BSON.
+func raw(t testing.TB, doc any) []byte {
+	t.Helper()
+	data, err := bson.Marshal(doc)
+	if err != nil {
+		t.Fatalf("marshalling %v: %v", doc, err)
+	}
+	return data
+}
+
+// recorded returns the file of the documents, and the warnings.
+func recorded(t testing.TB, columns []catalog.Column, docs ...[]byte) (string, []string) {
+	t.Helper()
+	var out bytes.Buffer
+	r := newRecorder(&out, columns, nil)
+	if err := r.batch(slices.Concat(docs...)); err != nil {
+		t.Fatalf("recording: %v", err)
+	}
+	if err := r.flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), r.warnings()
+}
+
+// oid is an ObjectID that is easy to recognise.
+var oid = bson.ObjectID{0x65, 0x5f, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0xff}
+
+func decimal(t testing.TB, s string) bson.Decimal128 {
+	t.Helper()
+	d, err := bson.ParseDecimal128(s)
+	if err != nil {
+		t.Fatalf("parsing %s: %v", s, err)
+	}
+	return d
+}
+
+func millis(year int, rest ...int) bson.DateTime {
+	return bson.NewDateTimeFromTime(time.Date(year, 1, 2, 15, 30, 45, append(rest, 0)[0]*1e6, time.UTC))
+}
+
+func TestTypesInAColumn(t *testing.T) {
+	uuid := []byte{0x12, 0x3e, 0x45, 0x67, 0xe8, 0x9b, 0x12, 0xd3, 0xa4, 0x56, 0x42, 0x66, 0x14, 0x17, 0x40, 0x00}
+	for _, c := range []struct {
+		name  string
+		value any
+		want  string // of the field, unquoted; a leading ~ says that it is to be quoted
+	}{
+		{"null", nil, ""},
+		{"empty string", "", `""`},
+		{"string", "Ñandú", "Ñandú"},
+		{"string with a comma", "a,b", `"a,b"`},
+		{"string with zero byte", "a\x00b", "a\x00b"},
+		{"true", true, "true"},
+		{"false", false, "false"},
+		{"int", int32(-7), "-7"},
+		{"smallest int", int32(math.MinInt32), "-2147483648"},
+		{"largest long", int64(math.MaxInt64), "9223372036854775807"},
+		{"smallest long", int64(math.MinInt64), "-9223372036854775808"},
+		{"double", 0.1, "0.1"},
+		{"whole double", 100.0, "100"},
+		{"large double", 1e300, "1e+300"},
+		{"negative zero", math.Copysign(0, -1), "-0"},
+		{"NaN", math.NaN(), "NaN"},
+		{"infinity", math.Inf(1), "Infinity"},
+		{"negative infinity", math.Inf(-1), "-Infinity"},
+		{"decimal", decimal(t, "1234567890.123456789012345678901234"), "1234567890.123456789012345678901234"},
+		{"decimal with zeros", decimal(t, "1.500"), "1.500"},
+		{"decimal with exponent", decimal(t, "1E+3"), "1E+3"},
+		{"decimal NaN", decimal(t, "NaN"), "NaN"},
+		{"decimal infinity", decimal(t, "-Infinity"), "-Infinity"},
+		{"date", millis(2025), "2025-01-02 15:30:45+00"},
+		{"date with milliseconds", millis(2025, 120), "2025-01-02 15:30:45.12+00"},
+		{"date before 1970", millis(1969, 1), "1969-01-02 15:30:45.001+00"},
+		{"date before the year 1", millis(-43), "0044-01-02 15:30:45+00 BC"},
+		{"date after 9999", millis(12025), "12025-01-02 15:30:45+00"},
+		{"latest date", bson.DateTime(math.MaxInt64), "292278994-08-17 07:12:55.807+00"},
+		{"earliest date", bson.DateTime(math.MinInt64), "292275056-05-16 16:47:04.192+00 BC"},
+		{"object id", oid, "655f000102030405060708ff"},
+		{"binary", bson.Binary{Data: []byte{0, 1, 255}}, `\x0001ff`},
+		{"empty binary", bson.Binary{}, `\x`},
+		{"old binary", bson.Binary{Subtype: 2, Data: []byte{0xab}}, `\xab`},
+		{"user binary", bson.Binary{Subtype: 0x80, Data: []byte{0xab}}, `\xab`},
+		{"uuid", bson.Binary{Subtype: 4, Data: uuid}, "123e4567-e89b-12d3-a456-426614174000"},
+		{"uuid of another length", bson.Binary{Subtype: 4, Data: uuid[:3]}, `\x123e45`},
+		{"old uuid", bson.Binary{Subtype: 3, Data: uuid}, `\x123e4567e89b12d3a456426614174000`},
+		{"regex", bson.Regex{Pattern: `^a"b\d`, Options: "im"}, `~{"$regularExpression":{"pattern":"^a\"b\\d","options":"im"}}`},
+		{"timestamp", bson.Timestamp{T: math.MaxUint32, I: 7}, `~{"$timestamp":{"t":4294967295,"i":7}}`},
+		{"code", bson.JavaScript("f()"), `~{"$code":"f()"}`},
+		{"scoped code", bson.CodeWithScope{Code: "f()", Scope: bson.D{{Key: "x", Value: int32(1)}}}, `~{"$code":"f()","$scope":{"x":1}}`},
+		{"symbol", bson.Symbol("s"), `~{"$symbol":"s"}`},
+		{"pointer", bson.DBPointer{DB: "d.c", Pointer: oid}, `~{"$dbPointer":{"$ref":"d.c","$id":{"$oid":"655f000102030405060708ff"}}}`},
+		{"undefined", bson.Undefined{}, `~{"$undefined":true}`},
+		{"min key", bson.MinKey{}, `~{"$minKey":1}`},
+		{"max key", bson.MaxKey{}, `~{"$maxKey":1}`},
+		{"empty document", bson.D{}, `{}`},
+		{"empty array", bson.A{}, `[]`},
+		{"array", bson.A{int32(1), "a", nil, 2.0, true}, `~[1,"a",null,2.0,true]`},
+		{"document", bson.D{{Key: "id", Value: int64(5)}, {Key: "nombre", Value: "Aspirina \"Forte\"\n"}, {Key: "a", Value: bson.A{bson.D{}}}}, `~{"id":5,"nombre":"Aspirina \"Forte\"\n","a":[{}]}`},
+		{"types within", bson.A{oid, millis(2025, 7), millis(2025), millis(1969), millis(12025), decimal(t, "1.50"), bson.Binary{Subtype: 0, Data: []byte("hi")}, bson.Binary{Subtype: 2, Data: []byte("hi")}},
+			`~[{"$oid":"655f000102030405060708ff"},{"$date":"2025-01-02T15:30:45.007Z"},{"$date":"2025-01-02T15:30:45Z"},{"$date":{"$numberLong":"-31393755000"}},{"$date":{"$numberLong":"317305351845000"}},{"$numberDecimal":"1.50"},{"$binary":{"base64":"aGk=","subType":"00"}},{"$binary":{"base64":"aGk=","subType":"02"}}]`},
+		{"doubles within", bson.A{1e21, 1e20, 1e-7, -0.5, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1)},
+			`~[1e+21,100000000000000000000.0,1e-07,-0.5,-0.0,{"$numberDouble":"NaN"},{"$numberDouble":"Infinity"},{"$numberDouble":"-Infinity"}]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, warnings := recorded(t, columnsNamed("a", "b"), raw(t, bson.D{{Key: "a", Value: c.value}}))
+			want := c.want
+			if text, quoted := strings.CutPrefix(want, "~"); quoted {
+				want = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+			}
+			if want += ",\n"; got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+			if len(warnings) > 0 {
+				t.Errorf("warnings %q; want none", warnings)
+			}
+		})
+	}
+}
+
+func TestColumns(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		columns  []string
+		docs     []any
+		want     string
+		warnings []string
+	}{
+		{"the catalog's order, not the document's", []string{"b", "a"}, []any{bson.D{{Key: "a", Value: 1}, {Key: "b", Value: 2}}}, "2,1\n", nil},
+		{"missing, null and empty", []string{"a", "b", "c"}, []any{bson.D{{Key: "c", Value: ""}, {Key: "b", Value: nil}}}, ",,\"\"\n", nil},
+		{
+			"undeclared", []string{"a"},
+			[]any{bson.D{{Key: "a", Value: 1}, {Key: "x", Value: 1}, {Key: "Ñ", Value: nil}}, bson.D{{Key: "x", Value: 2}, {Key: "a", Value: 3}}},
+			"1\n3\n",
+			[]string{`the field "x" is not declared and not exported: 2 documents have it`, `the field "Ñ" is not declared and not exported: 1 documents have it`},
+		},
+		{
+			"repeated", []string{"a"}, []any{bson.D{{Key: "a", Value: 1}, {Key: "a", Value: 2}}}, "1\n",
+			[]string{"1 times a document held a field more than once: the first one is exported"},
+		},
+		{
+			"repeated after null", []string{"a", "b"}, []any{bson.D{{Key: "a", Value: nil}, {Key: "a", Value: 2}}}, ",\n",
+			[]string{"1 times a document held a field more than once: the first one is exported"},
+		},
+		{"nested", []string{"d.calle", "d.geo.lat"}, []any{
+			bson.D{{Key: "d", Value: bson.D{{Key: "geo", Value: bson.D{{Key: "lat", Value: 1.5}}}, {Key: "calle", Value: "x"}}}},
+			bson.D{{Key: "d", Value: nil}}, bson.D{},
+		}, "x,1.5\n,\n,\n", nil},
+		{
+			"nested with more inside", []string{"d.calle"}, []any{bson.D{{Key: "d", Value: bson.D{{Key: "cp", Value: 1}, {Key: "calle", Value: "x"}}}}}, "x\n",
+			[]string{`the field "d.cp" is not declared and not exported: 1 documents have it`},
+		},
+		{
+			"nested in what is no document", []string{"d.calle", "b"}, []any{bson.D{{Key: "d", Value: bson.A{bson.D{{Key: "calle", Value: "x"}}}}}}, ",\n",
+			[]string{`the field "d" is not declared and not exported: 1 documents have it`},
+		},
+		{"the document and a part of it", []string{"d", "d.calle"}, []any{bson.D{{Key: "d", Value: bson.D{{Key: "calle", Value: "x"}}}}}, "\"{\"\"calle\"\":\"\"x\"\"}\",x\n", []string{}},
+		{"a name with a dot", []string{"d.calle"}, []any{bson.D{{Key: "d.calle", Value: "x"}}}, "x\n", nil},
+		{
+			"one column", []string{"a"}, []any{bson.D{{Key: "a", Value: nil}}, bson.D{}, bson.D{{Key: "a", Value: ""}}}, "\n\n\"\"\n",
+			[]string{"2 records are a single NULL: an empty line, which some readers skip"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var docs [][]byte
+			for _, d := range c.docs {
+				docs = append(docs, raw(t, d))
+			}
+			got, warnings := recorded(t, columnsNamed(c.columns...), docs...)
+			if got != c.want {
+				t.Errorf("got %q; want %q", got, c.want)
+			}
+			slices.Sort(c.warnings)
+			slices.Sort(warnings)
+			if !slices.Equal(warnings, c.warnings) {
+				t.Errorf("warnings are %q; want %q", warnings, c.warnings)
+			}
+		})
+	}
+}
+
+func TestWithheldFieldsAreNotCalledUndeclared(t *testing.T) {
+	var out bytes.Buffer
+	r := newRecorder(&out, columnsNamed("a"), []ingest.Withheld{{Name: "password"}})
+	if err := r.batch(raw(t, bson.D{{Key: "a", Value: 1}, {Key: "password", Value: "x"}})); err != nil {
+		t.Fatal(err)
+	}
+	if w := r.warnings(); len(w) > 0 {
+		t.Errorf("warnings are %q; want none: the manifest names what is withheld", w)
+	}
+}
+
+func TestUndeclaredFieldsAreBounded(t *testing.T) {
+	var out bytes.Buffer
+	r := newRecorder(&out, columnsNamed("a"), nil)
+	for i := range 3 * maxUndeclared {
+		if err := r.batch(raw(t, bson.D{{Key: "a", Value: 1}, {Key: fmt.Sprint("x", i), Value: 1}})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warnings := r.warnings()
+	if len(warnings) != maxUndeclared+1 || !strings.Contains(warnings[maxUndeclared], "200 times") {
+		t.Errorf("%d warnings, the last %q; want %d and one that counts the other 200", len(warnings), warnings[len(warnings)-1], maxUndeclared)
+	}
+}
+
+func TestStringsThatAreNotUTF8(t *testing.T) {
+	got, warnings := recorded(t, columnsNamed("a", "b"), raw(t, bson.D{{Key: "a", Value: "x\xffy"}, {Key: "b", Value: bson.A{"\xc3(", "ok"}}}))
+	if want := "x\uFFFDy,\"[\"\"\uFFFD(\"\",\"\"ok\"\"]\"\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+	if want := []string{"2 strings are not UTF-8: their wrong bytes are exported as U+FFFD"}; !slices.Equal(warnings, want) {
+		t.Errorf("warnings are %q; want %q", warnings, want)
+	}
+}
+
+func TestAStringDeclaredAsJSON(t *testing.T) {
+	columns := []catalog.Column{{Name: "a", JSON: true}}
+	got, _ := recorded(t, columns, raw(t, bson.D{{Key: "a", Value: "[1,  2]"}}), raw(t, bson.D{{Key: "a", Value: "[1, "}}))
+	if want := "\"[1,2]\"\n\"[1, \"\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+func TestDecimalsAsTheDriverPrintsThem(t *testing.T) {
+	var data [16]byte
+	check := func(high, low uint64) {
+		t.Helper()
+		le.PutUint64(data[:], low)
+		le.PutUint64(data[8:], high)
+		want := bson.NewDecimal128(high, low).String()
+		if strings.Trim(want, "-") == "NaN" {
+			want = "NaN" // it has no sign worth telling
+		}
+		if got := string(appendDecimal(nil, data[:])); got != want {
+			t.Errorf("%#x %#x is %s; want %s", high, low, got, want)
+		}
+	}
+	for _, s := range []string{
+		"0", "-0", "1", "-1", "0.001", "0.0000001", "0.00000012", "1E-6176", "9.999999999999999999999999999999999E+6144",
+		"1E+6111", "100", "1.00", "1E+2", "10000000000000000", "100000000000000000", "1000000000000000001", "123456789012345678901234567890.1234",
+		"0E+10", "0E-10", "0.0", "Infinity", "-Infinity", "NaN",
+	} {
+		high, low := decimal(t, s).GetBytes()
+		check(high, low)
+	}
+	check(0x6C10000000000000, 0)          // the other form of the exponent
+	for _, high := range []uint64{0x3041FFFFFFFFFFFF, 0x3041ED09BEAD87C1} { // coefficients that are too large count as zero
+		le.PutUint64(data[:], ^uint64(0))
+		le.PutUint64(data[8:], high)
+		if got := string(appendDecimal(nil, data[:])); got != "0" {
+			t.Errorf("%#x with a coefficient that is too large is %s; want 0, as the specification says", high, got)
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		high, low := random.Uint64(), random.Uint64()
+		if high>>61&3 == 3 && high>>59&3 != 3 || high&(1<<49-1) > 0x1ED09BEAD87C0 {
+			continue // not canonical: the driver prints digits that the specification takes for zero
+		}
+		check(high, low)
+		check(0x3040000000000000|high&0x800000000000FFFF, low)
+	}
+}
+
+// anyValue returns a random value that keeps its type in the Extended JSON.
+func anyValue(random *rand.Rand, depth int) any {
+	kinds := 16
+	if depth > 3 {
+		kinds = 14
+	}
+	switch random.IntN(kinds) {
+	case 0:
+		return anyString(random)
+	case 1:
+		return int32(random.Uint32())
+	case 2:
+		return int64(random.Uint64() | 1<<62)
+	case 3:
+		if f := math.Float64frombits(random.Uint64()); !math.IsNaN(f) {
+			return f
+		}
+		return 3.0
+	case 4:
+		return float64(random.IntN(1000))
+	case 5:
+		return bson.DateTime(random.Int64() >> random.IntN(40))
+	case 6:
+		return bson.NewDecimal128(0x3030000000000000|uint64(random.Uint32()), random.Uint64())
+	case 7:
+		return oid
+	case 8:
+		return bson.Binary{Subtype: []byte{0, 2, 3, 4, 5, 0x80}[random.IntN(6)], Data: []byte(anyString(random))}
+	case 9:
+		return bson.Regex{Pattern: anyString(random), Options: "im"}
+	case 10:
+		return bson.Timestamp{T: random.Uint32(), I: random.Uint32()}
+	case 11:
+		return []any{bson.JavaScript(anyString(random)), bson.Symbol(anyString(random)), bson.DBPointer{DB: anyString(random), Pointer: oid},
+			bson.CodeWithScope{Code: bson.JavaScript(anyString(random)), Scope: bson.D{{Key: "x", Value: int32(1)}}}}[random.IntN(4)]
+	case 12:
+		return []any{bson.MinKey{}, bson.MaxKey{}, bson.Undefined{}, nil}[random.IntN(4)]
+	case 13:
+		return random.IntN(2) == 0
+	case 14:
+		array := bson.A{}
+		for range random.IntN(4) {
+			array = append(array, anyValue(random, depth+1))
+		}
+		return array
+	default:
+		return anyDocument(random, depth+1)
+	}
+}
+
+func anyDocument(random *rand.Rand, depth int) bson.D {
+	doc := bson.D{}
+	for i := range random.IntN(5) {
+		doc = append(doc, bson.E{Key: fmt.Sprint("k", i, strings.ReplaceAll(anyString(random), "\x00", "")), Value: anyValue(random, depth)})
+	}
+	return doc
+}
+
+func anyString(random *rand.Rand) string {
+	alphabet := []rune("aé\"\\\n\r\t\x01\u2028,💊 \x7f/<>&$")
+	var b strings.Builder
+	for range random.IntN(6) {
+		b.WriteRune(alphabet[random.IntN(len(alphabet))])
+	}
+	return b.String()
+}
+
+func TestDocumentsCanBeRebuilt(t *testing.T) {
+	for seed := range uint64(5000) {
+		doc := anyDocument(rand.New(rand.NewPCG(seed, 0)), 0)
+		data := raw(t, doc)
+		var w jsonWriter
+		if err := w.value(value{kindDocument, data}, 0); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		var back bson.D
+		if err := bson.UnmarshalExtJSON(w.dst, false, &back); err != nil {
+			t.Fatalf("seed %d: reading %s: %v", seed, w.dst, err)
+		}
+		if again := raw(t, back); !bytes.Equal(again, data) {
+			t.Errorf("seed %d: %s\nreads back as %v\nwant          %v", seed, w.dst, back, doc)
+		}
+	}
+}
+
+func TestCorruptDocumentsAreRefused(t *testing.T) {
+	good := raw(t, bson.D{{Key: "a", Value: "x"}})
+	for name, doc := range map[string][]byte{
+		"too short":             good[:3],
+		"length beyond the end": append([]byte{255}, good[1:]...),
+		"negative length":       {255, 255, 255, 255, 0},
+		"no closing zero":       append(bytes.Clone(good[:len(good)-1]), 1),
+		"unknown type":          {8, 0, 0, 0, 0x20, 'a', 0, 0},
+		"name without an end":   {7, 0, 0, 0, 1, 'a', 0},
+		"value cut off":         {10, 0, 0, 0, 1, 'a', 0, 1, 2, 0},
+		"string too long":       {15, 0, 0, 0, 2, 'a', 0, 200, 0, 0, 0, 'x', 0, 0, 0},
+		"nested too deep":       nested(maxDepth + 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := newRecorder(io.Discard, columnsNamed("a"), nil).batch(doc)
+			failure, ok := errors.AsType[*ingest.Error](err)
+			if !ok || failure.Code != ingest.QueryFailed || failure.Transient {
+				t.Errorf("recording it returned %v; want a permanent query_failed", err)
+			}
+		})
+	}
+	if err := newRecorder(io.Discard, columnsNamed("a"), nil).batch(nested(100)); err != nil {
+		t.Errorf("a document as deep as the server allows is refused: %v", err)
+	}
+}
+
+// nested returns a document whose field a holds documents inside of each other.
+func nested(depth int) []byte {
+	doc := []byte{5, 0, 0, 0, 0}
+	for range depth {
+		outer := append([]byte{0, 0, 0, 0, byte(kindDocument), 'a', 0}, doc...)
+		outer = append(outer, 0)
+		le.PutUint32(outer, uint32(len(outer)))
+		doc = outer
+	}
+	return doc
+}
+
+func TestTheSinksErrorComesBackUnchanged(t *testing.T) {
+	broken := errors.New("broken")
+	r := newRecorder(brokenSink{broken}, columnsNamed("a"), nil)
+	doc := raw(t, bson.D{{Key: "a", Value: strings.Repeat("x", 1<<20)}})
+	if err := r.batch(doc); err != broken {
+		t.Errorf("got %v; want the very error of the sink", err)
+	}
+}
+
+type brokenSink struct{ err error }
+
+func (s brokenSink) Write([]byte) (int, error) { return 0, s.err }
+
+func FuzzRecord(f *testing.F) {
+	for seed := range uint64(50) {
+		f.Add(raw(f, bson.D{{Key: "a", Value: anyValue(rand.New(rand.NewPCG(seed, 2)), 0)}, {Key: "b", Value: bson.D{{Key: "c", Value: 1}}}}))
+	}
+	columns := []catalog.Column{{Name: "a"}, {Name: "b.c"}, {Name: "j", JSON: true}}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var out bytes.Buffer
+		r := newRecorder(&out, columns, nil)
+		if err := r.batch(doc); err == nil {
+			if err := r.flush(); err != nil {
+				t.Fatal(err)
+			}
+		} else if failure, ok := errors.AsType[*ingest.Error](err); !ok || failure.Code != ingest.QueryFailed {
+			t.Fatalf("the error is %v; want a query_failed", err)
+		}
+		// As a value of its own, whatever the driver takes for a document must become JSON.
+		whole, rest, err := document(doc)
+		if err != nil || len(rest) > 0 {
+			return
+		}
+		var w jsonWriter
+		if err := w.value(value{kindDocument, whole}, 0); err != nil {
+			if bson.Raw(doc).Validate() == nil && !errors.Is(err, errCorrupt) {
+				t.Fatalf("valid BSON is refused: %v", err)
+			}
+			return
+		}
+		if !json.Valid(w.dst) {
+			t.Fatalf("not JSON: %q", w.dst)
+		}
+	})
+}
+
+// receta is a document as the pharmacy's service writes it.
+func receta(i int) bson.D {
+	return bson.D{
+		{Key: "_id", Value: oid},
+		{Key: "pacienteDNI", Value: fmt.Sprint(40_000_000 + i)},
+		{Key: "medicoCMP", Value: "CMP12345"},
+		{Key: "fechaEmision", Value: millis(2025, i%1000)},
+		{Key: "productos", Value: bson.A{
+			bson.D{{Key: "id", Value: int32(i)}, {Key: "nombre", Value: "Paracetamol 500 mg"}, {Key: "cantidad", Value: int32(2)}},
+			bson.D{{Key: "id", Value: int32(i + 1)}, {Key: "nombre", Value: "Ibuprofeno 400 mg"}, {Key: "cantidad", Value: int32(1)}},
+		}},
+		{Key: "archivoPDF", Value: fmt.Sprintf("recetas/%08d.pdf", i)},
+		{Key: "estadoValidacion", Value: "VALIDADA"},
+		{Key: "createdAt", Value: millis(2025)},
+		{Key: "updatedAt", Value: millis(2025)},
+		{Key: "__v", Value: int32(0)},
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	var docs []byte
+	const n = 1000
+	for i := range n {
+		docs = append(docs, raw(b, receta(i))...)
+	}
+	r := newRecorder(io.Discard, columnsNamed("_id", "pacienteDNI", "medicoCMP", "fechaEmision", "productos", "archivoPDF", "estadoValidacion", "createdAt", "updatedAt"), nil)
+	b.SetBytes(int64(len(docs) / n))
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += n {
+		if err := r.batch(docs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/workers/engine"
+)
+
+// closeTimeout is how long taking leave of the server may take.
+const closeTimeout = 3 * time.Second
+
+// Source is a MongoDB database. It keeps no connection of its own.
+type Source struct {
+	cfg  Config
+	opts *options.ClientOptions
+	log  *slog.Logger
+}
+
+var _ engine.Source = (*Source)(nil)
+
+// New returns a source that connects when it is asked to. Its only error is a configuration that
+// makes no sense.
+func New(cfg Config, log *slog.Logger) (*Source, error) {
+	if cfg.Database == "" {
+		return nil, errors.New("configuring MongoDB: MONGO_DATABASE is empty")
+	}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("configuring MongoDB: %w", err)
+	}
+	return &Source{cfg: cfg, opts: opts, log: log.With("database", ingest.MongoDB)}, nil
+}
+
+// Ping connects, logs in and asks for an answer.
+func (s *Source) Ping(ctx context.Context) error {
+	client, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer disconnect(ctx, client)
+	if err := client.Database(s.cfg.Database).RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
+		return failure(ctx, fmt.Errorf("pinging: %w", err))
+	}
+	return nil
+}
+
+// Open connects, logs in and takes the snapshot, where the server has such.
+func (s *Source) Open(ctx context.Context) (engine.Session, error) {
+	client, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session := &session{client: client, db: client.Database(s.cfg.Database)}
+	if err := session.begin(ctx, s.cfg.Snapshot); err != nil {
+		disconnect(ctx, client)
+		return nil, failure(ctx, fmt.Errorf("beginning the session: %w", err))
+	}
+	return session, nil
+}
+
+// connect makes a client. It reaches the server with its first command.
+func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	client, err := mongo.Connect(s.opts)
+	if err != nil {
+		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
+	}
+	return client, nil
+}
+
+// disconnect closes all connections of the client and waits for its goroutines. It has its own
+// timeout: the connections must go away also when ctx is over.
+func disconnect(ctx context.Context, client *mongo.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_ = client.Disconnect(ctx) // the client is of no more use, whatever the server says
+}
