@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// MarkVariable stands in the environment of every started process and so of all it starts.
-const MarkVariable = "INGESTA_LOCAL_PROCESS"
+// MarkVariable stands in the environment of every started process and so of all it starts. It does not
+// begin with INGESTA_: the product warns of such names that it does not know.
+const MarkVariable = "PHARMAVIDA_LOCAL_PROCESS"
 
 // Mark is the value that tells one server of one stack.
 func Mark(stack, name string) string { return stack + "/" + name }
