@@ -2,8 +2,11 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
@@ -59,33 +62,56 @@ func (h *hub) tell(change jobstore.Change) {
 	}
 }
 
-// Wait returns the jobs, in the order of the ids, as soon as all are over, or as they are when
-// ctx ends. It costs one read per job and change, and none while nothing changes. Its errors are
-// those of Get.
+// retryRead is how long Wait pauses before it asks a Redis that failed again.
+const retryRead = time.Second
+
+// Wait returns the jobs, in the order of the ids, as soon as all are over, or as they were last
+// seen when ctx ends. It costs one read per job and change, and none while nothing changes; a
+// Redis that goes away meanwhile prolongs the wait rather than ending it. It returns a NotFound
+// *Error at once, and a StoreUnavailable one when ctx ends before each job was seen.
 func (s *Service) Wait(ctx context.Context, ids []string) ([]ingest.Job, error) {
 	w := s.hub.join(ids) // before the first read, so that no end falls between the two
 	defer s.hub.leave(w)
 	jobs := make([]ingest.Job, len(ids))
 	for {
-		open := 0
-		for i, id := range ids {
-			if jobs[i].Status.Terminal() {
-				continue
-			}
-			job, err := s.Get(context.WithoutCancel(ctx), id) // also when ctx ends: the caller gets the latest
-			if err != nil {
-				return nil, fmt.Errorf("waiting for job %s: %w", id, err)
-			}
-			if jobs[i] = job; !job.Status.Terminal() {
-				open++
-			}
+		err := s.refresh(ctx, ids, jobs)
+		if refused, ok := errors.AsType[*Error](err); err != nil && (!ok || refused.Code != StoreUnavailable) {
+			return nil, err
 		}
-		if open == 0 || ctx.Err() != nil {
+		switch {
+		case !slices.ContainsFunc(jobs, func(j ingest.Job) bool { return !j.Status.Terminal() }):
 			return jobs, nil
+		case ctx.Err() == nil:
+		case slices.ContainsFunc(jobs, func(j ingest.Job) bool { return j.ID == "" }):
+			return nil, err
+		default:
+			return jobs, nil
+		}
+		var retry <-chan time.Time
+		if err != nil {
+			retry = time.After(retryRead)
 		}
 		select {
 		case <-w.wake:
+		case <-retry:
 		case <-ctx.Done():
 		}
 	}
+}
+
+// refresh reads those of the jobs again that are not known to be over. It reads even when ctx has
+// ended, so that the last look is a fresh one.
+func (s *Service) refresh(ctx context.Context, ids []string, jobs []ingest.Job) error {
+	ctx = context.WithoutCancel(ctx)
+	for i, id := range ids {
+		if jobs[i].Status.Terminal() {
+			continue
+		}
+		job, err := s.Get(ctx, id)
+		if err != nil {
+			return fmt.Errorf("waiting for job %s: %w", id, err)
+		}
+		jobs[i] = job
+	}
+	return nil
 }
