@@ -31,6 +31,7 @@ type Writer struct {
 	start  int          // where the current record begins in buf
 	fields int          // of the current record, so far
 	rows   int64        // whole records
+	blank  int64        // records that are an empty line
 	json   bytes.Buffer // scratch of JSON
 	err    error        // of the sink
 }
@@ -149,9 +150,14 @@ func (w *Writer) UUID(id [16]byte) {
 // EndRow ends the record. Now and then it passes the records so far to the sink; its error is the
 // sink's, unchanged. After an error the Writer drops what it is given.
 func (w *Writer) EndRow() error {
-	if w.fields == 1 && string(w.buf[w.start:]) == `\.` {
-		// Alone on a line it would be the end of data to PostgreSQL's COPY FROM.
-		w.buf = append(w.buf[:w.start], `"\."`...)
+	if w.fields == 1 {
+		switch string(w.buf[w.start:]) {
+		case `\.`:
+			// Alone on a line it would be the end of data to PostgreSQL's COPY FROM.
+			w.buf = append(w.buf[:w.start], `"\."`...)
+		case "":
+			w.blank++
+		}
 	}
 	w.buf = append(w.buf, '\n')
 	w.start, w.fields = len(w.buf), 0
@@ -183,6 +189,17 @@ func (w *Writer) Flush() error {
 
 // Rows returns how many records were ended.
 func (w *Writer) Rows() int64 { return w.rows }
+
+// Warnings returns what a reader of the file must know of its records.
+func (w *Writer) Warnings() []string { return WarnBlank(w.blank) }
+
+// WarnBlank returns the warning that a file has n records of one NULL field, none for n = 0.
+func WarnBlank(n int64) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d records are a single NULL: an empty line, which some readers skip", n)}
+}
 
 // separate begins the next field.
 func (w *Writer) separate() {

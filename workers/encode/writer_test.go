@@ -116,6 +116,22 @@ func TestAppendHeader(t *testing.T) {
 	}
 }
 
+func TestBlankLinesAreWarnedOf(t *testing.T) {
+	w := NewWriter(io.Discard)
+	w.String("")
+	_ = w.EndRow()
+	if got := w.Warnings(); len(got) != 0 {
+		t.Errorf("an empty string gave the warnings %q, want none", got)
+	}
+	for range 3 {
+		w.Null()
+		_ = w.EndRow()
+	}
+	if got := w.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "3 records") {
+		t.Errorf("three records of one NULL gave the warnings %q, want one that counts them", got)
+	}
+}
+
 // chunks remembers each Write on its own.
 type chunks struct {
 	got [][]byte

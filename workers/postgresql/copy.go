@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/pharmavida/ingesta/workers/encode"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
@@ -33,9 +34,7 @@ func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tal
 			return failure(ctx, fmt.Errorf("copying: %w", err))
 		}
 		tally.Rows = tag.RowsAffected()
-		if out.blank > 0 {
-			tally.Warnings = append(tally.Warnings, fmt.Sprintf("%d records are a single NULL: an empty line, which some readers skip", out.blank))
-		}
+		tally.Warnings = encode.WarnBlank(out.blank)
 		return nil
 	})
 	return tally, err

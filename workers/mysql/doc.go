@@ -1,0 +1,40 @@
+// Package mysql reads datasets out of MySQL 8 and MariaDB (10.6 and later) as one stream of the
+// text protocol, straight from the driver: no row passes through database/sql.
+//
+// How each type comes out (dialect ingesta-csv-1, see package encode):
+//
+//	source                               file        notes
+//	tinyint(1), which BOOLEAN means      boolean     0 and 1 as false and true; any other value as its
+//	                                                 integer, counted in a warning; of a query: an integer
+//	all other integers, year             integer     unsigned ones up to 64 bits, without zerofill
+//	bit                                  integer
+//	decimal                              decimal     every digit, without zerofill
+//	float                                float       shortest round trip of the 32 bits it holds
+//	double                               float       shortest round trip
+//	char, varchar, text, enum, set, …    text        converted to UTF-8 by the server
+//	binary, varbinary, blob, vector      binary      \x and hex
+//	geometry and its subtypes            binary      the server's form: SRID (4 bytes), then WKB
+//	date                                 date        zero and partial dates as NULL, counted in a warning
+//	datetime                             timestamp   the same; the fraction without trailing zeros
+//	timestamp                            instant     the same; in UTC, with +00
+//	time                                 time        a span: also negative and beyond 24 hours
+//	json                                 json        compact; also MariaDB's JSON, which is text with a check
+//	uuid                                 uuid        MariaDB only
+//	every other type                     text        as the server spells it
+//
+// MySQL prints FLOAT with six digits. Tables are therefore read with their floats widened to
+// doubles by the server, which is exact, and a query with FLOAT columns through the binary
+// protocol.
+//
+// The columns of a query are learnt from the query as a derived table LIMIT 0. The server does
+// not run it then, except where it reads no table at all.
+//
+// Guarantees: one session is one REPEATABLE READ, READ ONLY transaction with a consistent
+// snapshot, so all its datasets show the same state, tables of engines without transactions
+// excepted (their snapshot says so). A dataset that fails, or whose sink fails, leaves the
+// session usable for the next one. A cancelled context kills the query on the server, by a second
+// connection. Memory does not grow with the table.
+//
+// Non-goals: more than one connection reading for a session; waiting for a server that is away
+// (the job is tried again instead).
+package mysql

@@ -1,0 +1,97 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/workers/engine"
+)
+
+// stopTimeout is how long the server may take to stop a query it was asked to kill, before the
+// connection is given up.
+const stopTimeout = 3 * time.Second
+
+// Source is a database of a MySQL or MariaDB server. It keeps no connection of its own.
+type Source struct {
+	connector driver.Connector
+	log       *slog.Logger
+}
+
+var _ engine.Source = (*Source)(nil)
+
+// New returns a source that connects when it is asked to. Its only error is a configuration that
+// makes no sense.
+func New(cfg Config, log *slog.Logger) (*Source, error) {
+	connector, err := mysql.NewConnector(cfg.driverConfig())
+	if err != nil {
+		return nil, fmt.Errorf("reading the SOURCE_MYSQL_* settings: %w", err)
+	}
+	return &Source{connector: connector, log: log.With("database", ingest.MySQL)}, nil
+}
+
+// connection is what the driver's connections can do.
+type connection interface {
+	driver.Conn
+	driver.Pinger
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.ConnPrepareContext
+}
+
+// connect opens a connection. It can be used by one goroutine at a time.
+func (s *Source) connect(ctx context.Context) (connection, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	conn, err := s.connector.Connect(ctx)
+	if err != nil {
+		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
+	}
+	return conn.(connection), nil
+}
+
+// Ping connects, logs in and asks for an answer.
+func (s *Source) Ping(ctx context.Context) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.Ping(ctx); err != nil {
+		return failure(ctx, fmt.Errorf("pinging: %w", err))
+	}
+	return nil
+}
+
+// Open connects and begins the transaction whose snapshot all datasets of the session show.
+func (s *Source) Open(ctx context.Context) (engine.Session, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session := &session{source: s, conn: conn}
+	if err := session.begin(ctx); err != nil {
+		_ = conn.Close()
+		return nil, failure(ctx, fmt.Errorf("beginning the session: %w", err))
+	}
+	return session, nil
+}
+
+// kill stops the query that the connection of the given id is running.
+func (s *Source) kill(ctx context.Context, id string) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "KILL QUERY "+id, nil); err != nil {
+		return fmt.Errorf("killing the query: %w", err)
+	}
+	return nil
+}

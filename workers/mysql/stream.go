@@ -1,0 +1,117 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"io"
+
+	"github.com/pharmavida/ingesta/workers/encode"
+	"github.com/pharmavida/ingesta/workers/engine"
+)
+
+// plan is what to read.
+type plan struct {
+	query   string
+	binary  bool // by the binary protocol
+	columns []column
+}
+
+// run reads the plan's rows into the sink.
+func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tally, error) {
+	// Ending this context kills the query on the server, and the session lives on.
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	out := &counter{sink: sink}
+	out.w = encode.NewWriter(out)
+	err := s.interruptible(reading, func(undisturbed context.Context) error {
+		rows, done, err := s.query(undisturbed, p)
+		if err != nil {
+			return err
+		}
+		defer done()
+		err = p.copy(reading, out.w, rows)
+		if out.failed != nil {
+			stop() // before the rows are closed: that reads what the server still sends
+		}
+		_ = rows.Close() // after the last row there is nothing that it could report
+		return err
+	})
+	if out.failed != nil {
+		return engine.Tally{}, out.failed // the sink's own error, unchanged
+	}
+	if err != nil {
+		return engine.Tally{}, failure(ctx, fmt.Errorf("reading rows: %w", err))
+	}
+	tally := engine.Tally{Rows: out.w.Rows(), Warnings: out.w.Warnings()}
+	for _, c := range p.columns {
+		tally.Warnings = append(tally.Warnings, c.warnings()...)
+	}
+	return tally, nil
+}
+
+// query sends the plan's query. done frees what it took, after the rows are closed.
+func (s *session) query(ctx context.Context, p plan) (rows driver.Rows, done func(), err error) {
+	if !p.binary {
+		rows, err = s.conn.QueryContext(ctx, p.query, nil)
+		return rows, func() {}, err
+	}
+	statement, err := s.conn.PrepareContext(ctx, p.query)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err = statement.(driver.StmtQueryContext).QueryContext(ctx, nil)
+	if err != nil {
+		_ = statement.Close()
+		return nil, nil, err
+	}
+	return rows, func() { _ = statement.Close() }, nil
+}
+
+// checkEvery is how many rows are read between two looks at the context.
+const checkEvery = 256
+
+// copy writes all rows.
+func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows) error {
+	values := make([]driver.Value, len(rows.Columns()))
+	for n := 1; ; n++ {
+		if err := rows.Next(values); err == io.EOF {
+			break
+		} else if err != nil {
+			return err
+		}
+		for i := range p.columns {
+			c := &p.columns[i]
+			c.write(w, values[c.at])
+		}
+		if err := w.EndRow(); err != nil {
+			return err
+		}
+		if n%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// counter passes records to the sink and tells it of their number.
+type counter struct {
+	sink   engine.Sink
+	w      *encode.Writer
+	told   int64
+	failed error // of the sink
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.sink.Write(p)
+	if err != nil {
+		c.failed = err
+		return n, err
+	}
+	c.sink.AddRows(c.w.Rows() - c.told)
+	c.told = c.w.Rows()
+	return n, nil
+}

@@ -1,0 +1,188 @@
+package mysql
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/pharmavida/ingesta/workers/encode"
+)
+
+// form is how the driver's values of a column are written.
+type form int
+
+const (
+	asText    form = iota // numbers as numbers, bytes as text
+	asBoolean             // 0 and 1 as false and true
+	asSingle              // a float of single precision that was widened
+	asDecimal
+	asBits
+	asHex
+	asDate
+	asWallTime
+	asInstant
+	asSpan
+	asJSON
+)
+
+// rendering is how a column of some type gets into the file.
+type rendering struct {
+	fileType string
+	form     form
+	widen    bool // select it as a double: the server rounds what it prints
+}
+
+// render returns how to export a type, by its name (varchar) and its full spelling (varchar(255),
+// "" when unknown). It knows no unsupported one: what it does not know is text.
+func render(name, spelled string) rendering {
+	switch name {
+	case "tinyint":
+		if spelled == "tinyint(1)" {
+			return rendering{fileType: encode.TypeBoolean, form: asBoolean}
+		}
+		return rendering{fileType: encode.TypeInteger}
+	case "smallint", "mediumint", "int", "bigint", "year":
+		return rendering{fileType: encode.TypeInteger}
+	case "bit":
+		return rendering{fileType: encode.TypeInteger, form: asBits}
+	case "decimal":
+		return rendering{fileType: encode.TypeDecimal, form: asDecimal}
+	case "float":
+		return rendering{fileType: encode.TypeFloat, form: asSingle, widen: true}
+	case "double":
+		return rendering{fileType: encode.TypeFloat, widen: strings.Contains(spelled, "(")}
+	case "date":
+		return rendering{fileType: encode.TypeDate, form: asDate}
+	case "datetime":
+		return rendering{fileType: encode.TypeTimestamp, form: asWallTime}
+	case "timestamp":
+		return rendering{fileType: encode.TypeInstant, form: asInstant}
+	case "time":
+		return rendering{fileType: encode.TypeTime, form: asSpan}
+	case "json":
+		return rendering{fileType: encode.TypeJSON, form: asJSON}
+	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector",
+		"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+		"geomcollection", "geometrycollection":
+		return rendering{fileType: encode.TypeBinary, form: asHex}
+	case "uuid":
+		return rendering{fileType: encode.TypeUUID}
+	default:
+		return rendering{fileType: encode.TypeText}
+	}
+}
+
+// column is a column of a dataset, where its values stand in a row, and what was odd about them.
+type column struct {
+	rendering
+	name       string
+	sourceType string // as the server spells it
+	at         int    // index in the server's row
+
+	noDates int64 // zero and partial dates
+	noBools int64 // values of a boolean other than 0 and 1
+}
+
+// write writes a value as the driver returned it.
+func (c *column) write(w *encode.Writer, value driver.Value) {
+	switch v := value.(type) {
+	case nil:
+		w.Null()
+	case []byte:
+		c.writeBytes(w, v)
+	case int64:
+		c.writeInt(w, v)
+	case uint64:
+		w.Uint(v)
+	case float64:
+		if c.form == asSingle {
+			w.Float32(float32(v))
+		} else {
+			w.Float(v)
+		}
+	case float32:
+		w.Float32(v)
+	case string:
+		w.String(v)
+	default:
+		w.String(fmt.Sprint(v)) // the driver has no other type
+	}
+}
+
+func (c *column) writeInt(w *encode.Writer, n int64) {
+	switch {
+	case c.form != asBoolean:
+		w.Int(n)
+	case n == 0 || n == 1:
+		w.Bool(n == 1)
+	default:
+		c.noBools++
+		w.Int(n)
+	}
+}
+
+func (c *column) writeBytes(w *encode.Writer, p []byte) {
+	switch c.form {
+	case asDecimal:
+		w.Raw(trimZeros(p))
+	case asBits:
+		w.Uint(bits(p))
+	case asHex:
+		w.Hex(p)
+	case asDate, asWallTime, asInstant:
+		c.writeDate(w, p)
+	case asSpan:
+		w.WallTime(p)
+	case asJSON:
+		w.JSON(p)
+	default:
+		w.Text(p)
+	}
+}
+
+// writeDate writes a date or a date and time. A year, month or day of zero makes it no date.
+func (c *column) writeDate(w *encode.Writer, p []byte) {
+	switch {
+	case len(p) < len("2006-01-02"), string(p[:4]) == "0000", string(p[5:7]) == "00", string(p[8:10]) == "00":
+		c.noDates++
+		w.Null()
+	case c.form == asInstant:
+		w.UTCTime(p)
+	default:
+		w.WallTime(p)
+	}
+}
+
+// warnings returns what a reader of the file must know of the column.
+func (c *column) warnings() []string {
+	var all []string
+	if c.noDates > 0 {
+		all = append(all, fmt.Sprintf("column %q: %d zero or partial dates became NULL", c.name, c.noDates))
+	}
+	if c.noBools > 0 {
+		all = append(all, fmt.Sprintf("column %q: %d values are neither 0 nor 1 and stand as integers among true and false", c.name, c.noBools))
+	}
+	return all
+}
+
+// trimZeros drops the leading zeros that ZEROFILL shows. It has no meaning for negative numbers,
+// which such a column cannot hold.
+func trimZeros(p []byte) []byte {
+	trimmed := bytes.TrimLeft(p, "0")
+	if len(trimmed) == len(p) {
+		return p
+	}
+	if len(trimmed) == 0 || trimmed[0] == '.' {
+		return p[len(p)-len(trimmed)-1:]
+	}
+	return trimmed
+}
+
+// bits returns the value of a BIT column: up to 64 bits, the highest first.
+func bits(p []byte) uint64 {
+	var whole [8]byte
+	copy(whole[max(0, 8-len(p)):], p)
+	return binary.BigEndian.Uint64(whole[:])
+}
