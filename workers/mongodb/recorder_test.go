@@ -273,7 +273,7 @@ func TestDecimalsAsTheDriverPrintsThem(t *testing.T) {
 		high, low := decimal(t, s).GetBytes()
 		check(high, low)
 	}
-	check(0x6C10000000000000, 0)          // the other form of the exponent
+	check(0x6C10000000000000, 0)                                            // the other form of the exponent
 	for _, high := range []uint64{0x3041FFFFFFFFFFFF, 0x3041ED09BEAD87C1} { // coefficients that are too large count as zero
 		le.PutUint64(data[:], ^uint64(0))
 		le.PutUint64(data[8:], high)
