@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pharmavida/ingesta/shared/config"
+)
+
+func TestConfig(t *testing.T) {
+	production := []string{"INGESTA_ENV=production", "REDIS_PASSWORD=s0me-0wn", "RABBITMQ_PASSWORD=s0me-0wn"}
+	tests := []struct {
+		name    string
+		environ []string
+		want    string // part of the error, empty for none
+	}{
+		{"defaults", nil, ""},
+		{"no auth in development", []string{"AUTH_MODE=none"}, ""},
+		{"jwt", []string{"AUTH_MODE=jwt"}, `mode "jwt" is not part of this version yet`},
+		{"unknown auth", []string{"AUTH_MODE=basic"}, `unknown mode "basic"`},
+		{"production without a decision", production, "AUTH_MODE must be set in production"},
+		{"production with an open door", append(production, "AUTH_MODE=none"), "refused in production"},
+		{"port", []string{"GATEWAY_PORT=70000"}, "GATEWAY_PORT 70000 is not a port"},
+		{"key template", []string{"INGESTA_KEY_TEMPLATE={database}/{object}.csv"}, "lacks {stamp}"},
+		{"climbing key template", []string{"INGESTA_KEY_TEMPLATE=../{database}/{object}_{stamp}.csv"}, "INGESTA_KEY_TEMPLATE"},
+		{"default wait beyond the longest", []string{"INGESTA_DEFAULT_WAIT=10m"}, "INGESTA_DEFAULT_WAIT (10m0s) must lie between"},
+		{"negative wait", []string{"INGESTA_DEFAULT_WAIT=-1s"}, "INGESTA_DEFAULT_WAIT"},
+		{"no interval", []string{"INGESTA_RECONCILE_INTERVAL=0s"}, "INGESTA_RECONCILE_INTERVAL must be positive"},
+		{"no outbox age", []string{"INGESTA_OUTBOX_AGE=-1s"}, "INGESTA_OUTBOX_AGE must be positive"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var cfg Config
+			_, err := config.Load(&cfg, tt.environ)
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("refused with %v", err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want an error that says %q", err, tt.want)
+			}
+		})
+	}
+	var cfg Config
+	if _, err := config.Load(&cfg, nil); err != nil || cfg.Port != 8000 || cfg.API.DefaultWait != 0 || cfg.API.MaxWait != 5*time.Minute ||
+		cfg.Jobs.KeyTemplate != "{database}/{object}_{stamp}.csv" {
+		t.Errorf("the defaults are %+v, %v", cfg, err)
+	}
+}
