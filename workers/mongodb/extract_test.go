@@ -40,10 +40,10 @@ func TestBatchesFitTheDocuments(t *testing.T) {
 	// be lost between two.
 	var docs [][]byte
 	var want strings.Builder
-	for i := range 60_000 {
+	for i := range 20_000 {
 		text := "x"
-		if i > 50_000 && i < 50_200 {
-			text = strings.Repeat("y", 200_000)
+		if i > 15_000 && i < 15_100 {
+			text = strings.Repeat("y", 100_000)
 		}
 		docs = append(docs, raw(t, bson.D{{Key: "a", Value: int32(i)}, {Key: "b", Value: text}}))
 		fmt.Fprintf(&want, "%d,%s\n", i, text)
