@@ -216,11 +216,15 @@ func TestDiscard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claimed := accepted(t, s)
+	claimed, waiting := accepted(t, s), accepted(t, s)
 	claim(t, s, claimed, Claimed)
+	if err := claim(t, s, waiting, Claimed).Lease.Release(ctx, Release{Outcome: ingest.OutcomeHandedBack}); err != nil {
+		t.Fatal(err)
+	}
+	record := s.prefix + "idempotency:" + fieldOf(t, s, first.Jobs[0].ID, "idempotency")
 	gone, kept := first.Jobs[0].ID, first.Jobs[1].ID
 	for range 2 { // the second time there is nothing left to do
-		if err := s.Discard(ctx, gone, claimed.ID, "never-was"); err != nil {
+		if err := s.Discard(ctx, gone, claimed.ID, waiting.ID, "never-was"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,6 +236,12 @@ func TestDiscard(t *testing.T) {
 	if got := stored(t, s, claimed.ID).Status; got != ingest.Running {
 		t.Errorf("a claimed job became %s when discarded, want it left alone", got)
 	}
+	if got := stored(t, s, waiting.ID).Status; got != ingest.Queued {
+		t.Errorf("a job between attempts became %s when discarded, want it left alone", got)
+	}
+	if s.client.Exists(ctx, record).Val() != 0 {
+		t.Error("the idempotency record of a discarded job is still there")
+	}
 	if got := stored(t, s, kept).Status; got != ingest.Queued {
 		t.Errorf("the job beside the discarded one is %s, want queued", got)
 	}
@@ -241,8 +251,8 @@ func TestDiscard(t *testing.T) {
 		t.Errorf("the request repeated after a discard got %+v, %v; want a fresh job", again, err)
 	}
 	page, err := s.List(ctx, Query{})
-	if err != nil || len(page.Jobs) != 3 {
-		t.Errorf("%d jobs are listed (%v), want 3", len(page.Jobs), err)
+	if err != nil || len(page.Jobs) != 4 {
+		t.Errorf("%d jobs are listed (%v), want 4", len(page.Jobs), err)
 	}
 }
 

@@ -22,7 +22,7 @@ func audit(t testing.TB, s *Store) {
 		t.Fatalf("auditing the store: %v", err)
 	}
 	want := map[string][]string{} // index → members
-	open := []string{}
+	open, cancelling := []string{}, []string{}
 	for _, key := range keys {
 		id, ok := strings.CutPrefix(key, s.prefix+"job:")
 		if !ok {
@@ -48,11 +48,14 @@ func audit(t testing.TB, s *Store) {
 		if err != nil {
 			t.Fatalf("auditing job %s: %v", id, err)
 		}
-		if expires := left > 0 || left == -2; expires != job.Status.Terminal() {
+		if expires := left >= 0 || left == -2; expires != job.Status.Terminal() {
 			t.Errorf("audit: job %s is %s and expires: %v; only terminal jobs may, and must", id, job.Status, expires)
 		}
 		if !job.Status.Terminal() {
 			open = append(open, id)
+		}
+		if job.Status == ingest.Running && job.CancelRequested {
+			cancelling = append(cancelling, id)
 		}
 		if running := job.Status == ingest.Running; running == job.LeaseUntil.IsZero() {
 			t.Errorf("audit: job %s is %s with a lease until %v", id, job.Status, job.LeaseUntil)
@@ -66,14 +69,16 @@ func audit(t testing.TB, s *Store) {
 			}
 		}
 	}
-	watched, err := s.client.ZRange(ctx, s.prefix+"open", 0, -1).Result()
-	if err != nil {
-		t.Fatalf("auditing the watched jobs: %v", err)
-	}
-	slices.Sort(open)
-	slices.Sort(watched)
-	if !slices.Equal(open, watched) {
-		t.Errorf("audit: watched are %v, not over are %v", watched, open)
+	for set, want := range map[string][]string{"open": open, "cancelling": cancelling} {
+		got, err := s.client.ZRange(ctx, s.prefix+set, 0, -1).Result()
+		if err != nil {
+			t.Fatalf("auditing %s: %v", set, err)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("audit: %s names %v, want %v", set, got, want)
+		}
 	}
 	waiting, err := s.client.ZRange(ctx, s.prefix+"expiring", 0, -1).Result()
 	if err != nil {

@@ -103,8 +103,14 @@ func TestCancelledClaim(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
-	if c := takeover(t, s, job); c.Outcome != Claimed || !c.Job.CancelRequested {
-		t.Errorf("taking over a cancelled job: %+v; want it claimed, to clean up", c)
+	c := takeover(t, s, job)
+	if c.Outcome != Claimed || !c.Job.CancelRequested {
+		t.Fatalf("taking over a cancelled job: %+v; want it claimed, to clean up", c)
+	}
+	// The holder knows of the cancellation, so a flush does not undo it.
+	forget(t, s, job.ID)
+	if cancelled, err := c.Lease.Renew(t.Context(), nil); err != nil || !cancelled {
+		t.Errorf("renewing after a flush: cancelled %v, %v; want it still asked for", cancelled, err)
 	}
 }
 

@@ -139,6 +139,9 @@ func TestTakeover(t *testing.T) {
 	if err := first.Lease.Commit(t.Context(), done("users", 7)); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := first.Lease.Renew(t.Context(), ingest.Results{{Dataset: "compras", State: ingest.Exporting, Rows: 3}}); err != nil {
+		t.Fatal(err)
+	}
 	second := takeover(t, s, job)
 	if second.Outcome != Claimed || second.Lease.Fence() <= first.Lease.Fence() || second.Lease.Attempt() != 2 || second.Failures != 1 {
 		t.Fatalf("takeover: %+v, want a second attempt under a greater fence than %d, with one failure", second, first.Lease.Fence())
@@ -149,6 +152,9 @@ func TestTakeover(t *testing.T) {
 	}
 	if r := second.Job.Results.Of("users"); r.State != ingest.Done || r.Rows != 7 {
 		t.Errorf("the committed dataset is %+v to the second attempt, want it done", r)
+	}
+	if r := second.Job.Results.Of("compras"); r.State != ingest.Pending || r.Rows != 0 {
+		t.Errorf("the uncommitted dataset is %+v to the second attempt, want it from the start", r)
 	}
 	if !second.Job.StartedAt.Equal(first.Job.StartedAt) {
 		t.Errorf("started_at moved from %v to %v; it is the first attempt's", first.Job.StartedAt, second.Job.StartedAt)

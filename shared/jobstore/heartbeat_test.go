@@ -22,7 +22,7 @@ func TestHeartbeats(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	brief := Heartbeat{Worker: "mysql-a", Database: ingest.MySQL}
+	brief := Heartbeat{Worker: "mysql-z", Database: ingest.MySQL}
 	if err := s.Heartbeat(ctx, brief, 20*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestHeartbeats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got) == 2 && (got[0].Worker != "mysql-a" || got[1].Worker != "mysql-b") {
+		if len(got) == 2 && (got[0].Worker != "mysql-b" || got[1].Worker != "mysql-z") {
 			t.Errorf("heartbeats are not in order: %+v", got)
 		}
 		if len(got) != 1 {

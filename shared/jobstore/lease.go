@@ -123,9 +123,8 @@ func (l *Lease) Release(ctx context.Context, rel Release) error {
 	if rel.Failure {
 		failure = "1"
 	}
-	cfg := l.store.cfg
 	r, err := l.run(ctx, doing, l.store.scripts.release, l.id, l.fence, milliseconds(rel.After),
-		rel.Outcome, string(rel.Code), rel.Message, failure, milliseconds(cfg.RepublishAfter))
+		rel.Outcome, string(rel.Code), rel.Message, failure)
 	if err != nil {
 		return err
 	}

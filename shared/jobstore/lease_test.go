@@ -214,6 +214,19 @@ func TestFinish(t *testing.T) {
 	}
 }
 
+// How far an unfinished dataset came means nothing once the job is over.
+func TestFinishForgetsProgress(t *testing.T) {
+	s := open(t)
+	lease := claim(t, s, accepted(t, s), Claimed).Lease
+	if _, err := lease.Renew(t.Context(), ingest.Results{{Dataset: "compras", State: ingest.Exporting, Rows: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := lease.Finish(t.Context(), Finish{Status: ingest.Cancelled})
+	if err != nil || got.Results.Of("compras").State != ingest.Pending || got.Progress != (ingest.Progress{}) {
+		t.Errorf("finished without a result of compras: %+v, %v; want it pending, without progress", got, err)
+	}
+}
+
 func TestFinishRefuses(t *testing.T) {
 	s := open(t)
 	lease := claim(t, s, accepted(t, s), Claimed).Lease
@@ -302,13 +315,23 @@ func TestRestoreNewestFenceWins(t *testing.T) {
 		stale := claim(t, s, job, Claimed).Lease
 		owner := takeover(t, s, job).Lease
 		forget(t, s, job.ID)
-		if staleFirst {
-			if _, err := stale.Renew(ctx, nil); err != nil {
-				t.Fatalf("nobody could know better yet: %v", err)
+		if staleFirst { // nobody could know better yet
+			if err := stale.Commit(ctx, done("compras", 999)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Cancel(ctx, job.ID); err != nil {
+				t.Fatal(err)
 			}
 		}
-		if _, err := owner.Renew(ctx, nil); err != nil {
+		cancelled, err := owner.Renew(ctx, nil)
+		if err != nil {
 			t.Fatalf("the owner was refused (stale first: %v): %v", staleFirst, err)
+		}
+		if cancelled != staleFirst {
+			t.Errorf("the owner heard of a cancellation: %v, want %v", cancelled, staleFirst)
+		}
+		if got := stored(t, s, job.ID).Results.Of("compras"); got.State != ingest.Pending {
+			t.Errorf("the owner found the stale attempt's dataset: %+v", got)
 		}
 		if got := stored(t, s, job.ID); got.Fence != owner.Fence() || got.Attempt != 2 {
 			t.Errorf("the job is of fence %d, attempt %d; want the owner's %d, 2", got.Fence, got.Attempt, owner.Fence())
@@ -317,29 +340,97 @@ func TestRestoreNewestFenceWins(t *testing.T) {
 	}
 }
 
+// snapshot returns a function that brings every key back to what it is now, as a restart does that
+// lost the last writes.
+func snapshot(t *testing.T, s *Store) (rollback func()) {
+	t.Helper()
+	ctx := t.Context()
+	dumps := map[string]string{}
+	for _, key := range s.client.Keys(ctx, s.prefix+"*").Val() {
+		dump, err := s.client.Dump(ctx, key).Result()
+		if err != nil {
+			t.Fatalf("taking a snapshot of %s: %v", key, err)
+		}
+		dumps[key] = dump
+	}
+	return func() {
+		t.Helper()
+		wipe(t, s)
+		for key, dump := range dumps {
+			if err := s.client.Restore(ctx, key, 0, dump).Err(); err != nil {
+				t.Fatalf("rolling back %s: %v", key, err)
+			}
+		}
+	}
+}
+
 // A restart that lost the last second shows the job as it was before the claim.
 func TestRestoreAfterRollback(t *testing.T) {
 	s := open(t)
-	ctx := t.Context()
 	job := accepted(t, s)
-	before, err := s.client.Dump(ctx, s.prefix+"job:"+job.ID).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
+	rollback := snapshot(t, s)
 	lease := claim(t, s, job, Claimed).Lease
-	forget(t, s, job.ID)
-	if err := s.client.Restore(ctx, s.prefix+"job:"+job.ID, 0, before).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Cancel(ctx, "unrelated"); err == nil {
-		t.Fatal("an unknown job was cancelled")
-	}
-	if _, err := lease.Renew(ctx, nil); err != nil {
+	rollback()
+	if _, err := lease.Renew(t.Context(), nil); err != nil {
 		t.Fatalf("renewing a lease whose claim was lost: %v", err)
 	}
 	if got := stored(t, s, job.ID); got.Status != ingest.Running || got.Fence != lease.Fence() {
 		t.Errorf("the job is %s under fence %d, want running under %d", got.Status, got.Fence, lease.Fence())
 	}
+	if got := outbox(t, s, job.ID); got != "" {
+		t.Errorf("the outbox holds %q of a job whose worker has the command", got)
+	}
+}
+
+// The same before a finish that was lost: the worker, not yet having heard of the loss, repeats
+// it, or another redoes the work.
+func TestFinishAfterRollback(t *testing.T) {
+	s := open(t)
+	job := accepted(t, s)
+	lease := claim(t, s, job, Claimed).Lease
+	rollback := snapshot(t, s)
+	fin := Finish{Status: ingest.Success, Results: ingest.Results{done("users", 1), done("compras", 1)}}
+	if _, err := lease.Finish(t.Context(), fin); err != nil {
+		t.Fatal(err)
+	}
+	rollback()
+	if got, err := lease.Finish(t.Context(), fin); err != nil || got.Status != ingest.Success {
+		t.Errorf("repeating a finish that was lost: %+v, %v", got, err)
+	}
+}
+
+// Restoring is for the forgotten: it changes nothing otherwise, and nothing the second time.
+func TestRestoreTwice(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	job := accepted(t, s)
+	lease := claim(t, s, job, Claimed).Lease
+	unchanged := func(what string) {
+		t.Helper()
+		before := stored(t, s, job.ID)
+		if err := lease.restore(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if after := stored(t, s, job.ID); !reflect.DeepEqual(before, after) {
+			t.Errorf("restoring a job %s changed it from\n%+v\nto\n%+v", what, before, after)
+		}
+	}
+	forget(t, s, job.ID)
+	if err := lease.restore(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lease.Renew(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	unchanged("that is held")
+	if err := lease.Release(ctx, Release{Outcome: ingest.OutcomeRetry}); err != nil {
+		t.Fatal(err)
+	}
+	unchanged("that was released")
+	if _, err := s.Cancel(ctx, job.ID); err != nil {
+		t.Fatal(err)
+	}
+	unchanged("that is over")
 }
 
 // A flush between two adoptions: the adopter's fence is newer, so the first worker is out.

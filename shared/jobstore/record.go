@@ -89,6 +89,7 @@ func (r record) results() (ingest.Results, error) {
 	results := make(ingest.Results, len(targets))
 	for i, t := range targets {
 		results[i].State = ingest.Pending
+		// What was committed stands, whatever progress a renewal reported that the commit overtook.
 		stored, ok := r["result:"+t.Dataset]
 		if !ok {
 			stored, ok = r["progress:"+t.Dataset]

@@ -24,11 +24,7 @@ if not status then
   status = 'queued'
   redis.call('HSET', job, 'id', id, 'database', ARGV[8], 'requested_by', ARGV[9], 'request_id', ARGV[10],
     'retry_of', ARGV[11], 'catalog_digest', ARGV[12], 'targets', ARGV[13], 'created_ms', ARGV[14], 'status', status)
-  local member = entry(id, tonumber(ARGV[14]))
-  for ended in pairs(terminal) do -- it may have ended and expired, and not been swept yet
-    delist_status(member, ARGV[8], ended)
-  end
-  enlist(member, ARGV[8], status)
+  enlist_anew(entry(id, tonumber(ARGV[14])), ARGV[8], status)
 end
 
 -- Whatever the answer: a worker holds the command, so the broker has it.

@@ -65,6 +65,16 @@ local function delist(member, database, status)
   delist_status(member, database, status)
 end
 
+-- enlist_anew enlists a job that is made again although it may have ended and expired before, with
+-- entries that nobody has swept yet.
+local function enlist_anew(member, database, status)
+  for ended in pairs(terminal) do
+    delist_status(member, database, ended)
+    redis.call('ZREM', prefix .. 'expiring', ended .. ' ' .. database .. ' ' .. member)
+  end
+  enlist(member, database, status)
+end
+
 -- become sets the status and moves the job from index to index with it.
 local function become(job, id, status)
   local known = redis.call('HMGET', job, 'status', 'database', 'created_ms')

@@ -8,7 +8,6 @@
 -- ARGV[5]  code of its failure, or ''
 -- ARGV[6]  message of its failure, or ''
 -- ARGV[7]  '1' when it counts as a failure
--- ARGV[8]  how long a job may go without a lease before its command is published again, in ms
 --
 -- Returns {standing}: 'released' after this or an earlier run by the same fence; 'cancelling' when
 -- a cancellation was asked for, which only the holder can complete. Otherwise nothing was changed.
@@ -28,9 +27,7 @@ if ARGV[7] == '1' then
   redis.call('HINCRBY', job, 'failures', 1)
 end
 become(job, id, 'queued')
-local next_ms = now + tonumber(ARGV[3])
-redis.call('HSET', job, 'released_by', fence, 'next_ms', text(next_ms), 'code', ARGV[5], 'error', ARGV[6])
+redis.call('HSET', job, 'released_by', fence, 'next_ms', text(now + tonumber(ARGV[3])), 'code', ARGV[5], 'error', ARGV[6])
 redis.call('HDEL', job, 'lease_ms')
-watch(id, next_ms + tonumber(ARGV[8]))
 announce(job, id)
 return {'released'}

@@ -17,10 +17,7 @@ if now_standing ~= 'held' then
 end
 redis.call('HSET', job, 'lease_ms', text(now + tonumber(ARGV[3])))
 for i = 4, #ARGV, 2 do
-  -- A renewal that was overtaken by the commit of its dataset must not reopen it.
-  if redis.call('HEXISTS', job, 'result:' .. ARGV[i]) == 0 then
-    redis.call('HSET', job, 'progress:' .. ARGV[i], ARGV[i + 1])
-  end
+  redis.call('HSET', job, 'progress:' .. ARGV[i], ARGV[i + 1])
 end
 if #ARGV > 3 then
   announce(job, id)

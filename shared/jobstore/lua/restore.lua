@@ -34,7 +34,7 @@ end
 if get(job, 'cancel') then
   redis.call('ZADD', prefix .. 'cancelling', now, id)
 end
-enlist(entry(id, number(job, 'created_ms')), get(job, 'database'), 'running')
+enlist_anew(entry(id, number(job, 'created_ms')), get(job, 'database'), 'running')
 outbox_remove('command', id)
 watch(id, lease + tonumber(ARGV[4]))
 announce(job, id)

@@ -16,7 +16,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'open', '-inf', now, '
   local busy_until = status == 'running' and number(job, 'lease_ms') or number(job, 'next_ms')
   if not status or terminal[status] then
     redis.call('ZREM', prefix .. 'open', id)
-  elseif busy_until + first > now then -- renewals do not touch this set: catch up with them here
+  elseif busy_until + first > now then -- renewals and releases leave this set alone: catch up here
     watch(id, busy_until + first)
   else
     local times = redis.call('HINCRBY', job, 'stalls', 1)

@@ -15,14 +15,10 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'expiring', '-inf'
     redis.call('ZADD', prefix .. 'expiring', now + left, member)
   else
     redis.call('ZREM', prefix .. 'expiring', member)
-    if left == -2 then
-      delist(indexed, database, status)
-      outbox_remove('event', id)
-      outbox_remove('command', id)
-      dropped = dropped + 1
-    else -- it expired and was made anew from its command
-      delist_status(indexed, database, status)
-    end
+    delist(indexed, database, status)
+    outbox_remove('event', id)
+    outbox_remove('command', id)
+    dropped = dropped + 1
   end
 end
 return {'done', dropped}
