@@ -34,12 +34,9 @@ const (
 // of a closed store.
 func (s *Store) Changes(ctx context.Context, f func(Change)) error {
 	pause := pauseMin
-	for {
+	for ctx.Err() == nil {
 		heard, err := s.subscription(ctx, f)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, redis.ErrClosed) {
+		if errors.Is(err, redis.ErrClosed) && ctx.Err() == nil {
 			return wrap(ctx, "listening for changes", err)
 		}
 		if heard {
@@ -47,11 +44,11 @@ func (s *Store) Changes(ctx context.Context, f func(Change)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(pause):
 		}
 		pause = min(pause*pauseRise, pauseMax)
 	}
+	return nil
 }
 
 // subscription serves one subscription until it fails, and reports whether it was ever up.
