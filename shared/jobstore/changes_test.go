@@ -2,6 +2,7 @@ package jobstore
 
 import (
 	"context"
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -88,7 +89,9 @@ func TestChangesComeBack(t *testing.T) {
 }
 
 func TestChangesEndWithTheStore(t *testing.T) {
-	s, err := Open(server(t))
+	cfg := server(t)
+	cfg.Prefix = "test-" + rand.Text()
+	s, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
