@@ -197,7 +197,8 @@ const hexDigits = "0123456789abcdef"
 
 // string appends s as a JSON string. What is not UTF-8 becomes U+FFFD.
 func (j *jsonWriter) string(s []byte) {
-	dst := append(j.dst, '"')
+	dst := j.dst
+	dst = append(dst, '"')
 	done, bad := 0, false
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -233,7 +234,8 @@ func (j *jsonWriter) string(s []byte) {
 		i += n
 	}
 	dst = append(dst, s[done:]...)
-	j.dst = append(dst, '"')
+	dst = append(dst, '"')
+	j.dst = dst
 	if bad {
 		j.bad++
 	}

@@ -22,7 +22,7 @@ const (
 	batchBytes = 2 << 20
 	// maxBatch bounds the number of (tiny) documents in a batch.
 	maxBatch = 50_000
-	// batchTimeout is how long the server may take for one batch.
+	// batchTimeout is how long the server may take for one batch, unless a test is in a hurry.
 	batchTimeout = 2 * time.Minute
 	// readAhead is the number of batches between the server and the encoder.
 	readAhead = 2
@@ -72,7 +72,7 @@ func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *
 }
 
 // errStalled is the cause when the server took too long for a batch.
-var errStalled = errors.New("the server sent no batch within " + batchTimeout.String())
+var errStalled = errors.New("the server took too long for a batch")
 
 // fetch sends the documents of the collection to fetched, batch by batch, each a sequence of whole
 // documents. It takes the memory from free. When it returns, the cursor is gone on the server too.
@@ -81,7 +81,7 @@ func (s *session) fetch(
 	collection *mongo.Collection, fetched chan<- []byte, free <-chan []byte,
 ) error {
 	// A deadline of the context would become a limit on the server for the cursor as a whole.
-	watchdog := time.AfterFunc(batchTimeout, func() { stop(errStalled) })
+	watchdog := time.AfterFunc(s.patience, func() { stop(fmt.Errorf("%w: %v", errStalled, s.patience)) })
 	defer watchdog.Stop()
 
 	with := ctx
@@ -100,7 +100,7 @@ func (s *session) fetch(
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		watchdog.Reset(batchTimeout)
+		watchdog.Reset(s.patience)
 		batch = nextBatch(with, cursor, batch[:0])
 		watchdog.Stop()
 		if err := cursor.Err(); err != nil {
@@ -137,8 +137,8 @@ func nextBatch(ctx context.Context, cursor *mongo.Cursor, dst []byte) []byte {
 
 // stalled returns the cause if it was the watchdog that ended the read, else err.
 func stalled(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errStalled) {
-		return errStalled
+	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
+		return cause
 	}
 	return err
 }

@@ -160,6 +160,33 @@ func TestASessionThatLostItsServerIsOver(t *testing.T) {
 	}
 }
 
+func TestAServerThatStopsAnsweringIsGivenUp(t *testing.T) {
+	for _, command := range []string{"find", "getMore"} {
+		t.Run(command, func(t *testing.T) {
+			var docs [][]byte
+			for range 2 * firstBatch {
+				docs = append(docs, raw(t, bson.D{{Key: "a", Value: 1}}))
+			}
+			s := newReplay(t, docs...)
+			s.stalls = command
+			opened, err := s.source(t).Open(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer opened.Close(t.Context())
+			opened.(*session).patience = 100 * time.Millisecond
+			extraction, err := opened.Prepare(t.Context(), dataset("a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = extraction.Run(t.Context(), discard{io.Discard})
+			if failure, ok := errors.AsType[*ingest.Error](err); !ok || failure.Code != ingest.SourceUnavailable || !failure.Transient || !errors.Is(err, errStalled) {
+				t.Errorf("the error is %v; want a transient source_unavailable that names the stall", err)
+			}
+		})
+	}
+}
+
 func TestConfigurationErrorsShowNoSecret(t *testing.T) {
 	for _, uri := range []string{"mongodb://u:hunter2@:x:y/", "http://u:hunter2@h/", "mongodb://u:hunter2@h/?readPreference=hunter2"} {
 		cfg := Config{Database: "d", URI: config.Secret(uri)}

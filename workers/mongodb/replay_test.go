@@ -23,6 +23,7 @@ type replay struct {
 	ended    sync.WaitGroup
 	hello    bson.D            // beside the usual
 	fails    map[string]bson.D // answers instead of the usual, by command
+	stalls   string            // a command that is never answered
 	docs     [][]byte
 
 	mu       sync.Mutex
@@ -96,6 +97,9 @@ func (s *replay) serve(conn net.Conn) {
 			command, _, err := document(message[5:])
 			if err != nil {
 				return
+			}
+			if firstKey(command) == s.stalls {
+				continue
 			}
 			reply = frame(header, 2013, append(make([]byte, 5), s.answer(command, firstKey(command))...))
 		}

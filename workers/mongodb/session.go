@@ -22,6 +22,9 @@ type session struct {
 	snapshot ingest.Snapshot
 	sess     *mongo.Session // nil without a snapshot
 
+	// patience is how long the server may take for one batch.
+	patience time.Duration
+
 	// lost is why the server went away. The driver would connect again by itself; an attempt
 	// that lost its server ends instead of paying for it once per dataset.
 	lost error

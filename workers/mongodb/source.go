@@ -59,7 +59,7 @@ func (s *Source) Open(ctx context.Context) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := &session{client: client, db: client.Database(s.cfg.Database)}
+	session := &session{client: client, db: client.Database(s.cfg.Database), patience: batchTimeout}
 	if err := session.begin(ctx, s.cfg.Snapshot); err != nil {
 		disconnect(ctx, client)
 		return nil, failure(ctx, fmt.Errorf("beginning the session: %w", err))

@@ -22,7 +22,11 @@ type Config struct {
 
 	PartSize Size `env:"INGESTA_UPLOAD_PART_SIZE" envDefault:"8MiB"` // of an object's first parts; they grow with it
 	Parallel int  `env:"INGESTA_UPLOAD_PARALLEL" envDefault:"3"`     // parts of one object in flight at once
-	Memory   Size `env:"INGESTA_UPLOAD_MEMORY" envDefault:"32MiB"`   // for the parts of all objects together
+
+	// Memory is for the parts of all objects together. It also bounds the size of an object: a
+	// part takes at most half of it, and an object has at most 10,000 parts. 32 MiB are good for
+	// 148 GiB.
+	Memory Size `env:"INGESTA_UPLOAD_MEMORY" envDefault:"32MiB"`
 
 	Timeout  time.Duration `env:"INGESTA_S3_TIMEOUT" envDefault:"60s"` // of one try of one request
 	Attempts int           `env:"INGESTA_S3_ATTEMPTS" envDefault:"8"`  // tries of one request

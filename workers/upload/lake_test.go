@@ -273,7 +273,7 @@ func newProxy(t testing.TB) *proxy {
 		},
 		Transport: transport,
 		ModifyResponse: func(r *http.Response) error {
-			if f := p.after.Load(); f != nil {
+			if f := p.after.Load(); f != nil { //nolint:bodyclose // the proxy closes it
 				return (*f)(r)
 			}
 			return nil

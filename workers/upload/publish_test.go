@@ -2,10 +2,14 @@ package upload
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -326,4 +330,37 @@ func TestWithoutChecksums(t *testing.T) {
 	l := newLake(t)
 	content := pattern(minPartSize + 1)
 	l.wantObject(key, content, l.mustWrite(key, owner("job", 1), content))
+}
+
+func TestOverTLSWithACABundle(t *testing.T) {
+	// The checksum then travels behind the part instead of in its header.
+	p := newProxy(t)
+	server := httptest.NewTLSServer(p)
+	t.Cleanup(server.Close)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(bundle, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var trailers atomic.Int32
+	look := func(_ http.ResponseWriter, r *http.Request) bool {
+		if isPart(r) && r.Header.Get("X-Amz-Trailer") == "x-amz-checksum-crc32" {
+			trailers.Add(1)
+		}
+		return false
+	}
+	p.before.Store(&look)
+	t.Run("trusted", func(t *testing.T) {
+		t.Setenv("AWS_CA_BUNDLE", bundle)
+		l := newLake(t, func(c *Config) { c.Endpoint = server.URL })
+		content := pattern(minPartSize + 1)
+		l.wantObject(key, content, l.mustWrite(key, owner("job", 1), content))
+		if trailers.Load() != 2 {
+			t.Errorf("%d parts had their checksum in the trailer; want both", trailers.Load())
+		}
+	})
+	t.Run("not trusted", func(t *testing.T) {
+		l := newLake(t, func(c *Config) { c.Endpoint, c.Attempts = server.URL, 1 })
+		wantCode(t, l.Ping(t.Context()), ingest.StorageDenied, false)
+	})
 }
