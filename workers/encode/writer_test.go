@@ -197,14 +197,14 @@ func TestErrorOfSinkStays(t *testing.T) {
 	broken := errors.New("broken")
 	w := NewWriter(&chunks{err: broken})
 	w.String(strings.Repeat("x", flushAt))
-	if err := w.EndRow(); err != broken {
+	if err := w.EndRow(); err != broken { //nolint:errorlint // the very error, not one around it
 		t.Errorf("EndRow returned %v, want the sink's own error", err)
 	}
 	w.Int(1)
-	if err := w.EndRow(); err != broken {
+	if err := w.EndRow(); err != broken { //nolint:errorlint // the very error, not one around it
 		t.Errorf("the next EndRow returned %v, want the sink's own error again", err)
 	}
-	if err := w.Flush(); err != broken {
+	if err := w.Flush(); err != broken { //nolint:errorlint // the very error, not one around it
 		t.Errorf("Flush returned %v, want the sink's own error", err)
 	}
 }

@@ -270,7 +270,8 @@ func (s suite) goesOn(t *testing.T) {
 	works("a missing table")
 
 	broken := errors.New("the storage is broken")
-	if err := run(t.Context(), session, s.dataset("grande", "id", "texto"), failing{broken}); err != broken {
+	err = run(t.Context(), session, s.dataset("grande", "id", "texto"), failing{broken})
+	if err != broken { //nolint:errorlint // the very error, not one around it
 		t.Errorf("Run returned %v, want the very error of the sink", err)
 	}
 	works("an error of the sink")

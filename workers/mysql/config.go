@@ -21,7 +21,7 @@ type Config struct {
 	TLS      string        `env:"SOURCE_MYSQL_TLS" envDefault:"preferred"` // false, preferred, true, skip-verify
 }
 
-// connectTimeout bounds reaching the server.
+// connectTimeout bounds reaching the server and logging in.
 const connectTimeout = 10 * time.Second
 
 // driverConfig returns the configuration in the driver's form.

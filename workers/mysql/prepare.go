@@ -183,7 +183,7 @@ func (s *session) queryColumns(ctx context.Context, query string) ([]column, err
 		source := strings.ToLower(types.ColumnTypeDatabaseTypeName(i))
 		columns[i] = column{name: name, sourceType: source, rendering: render(strings.TrimPrefix(source, "unsigned "), ""), at: i}
 	}
-	if err := rows.Next(make([]driver.Value, len(names))); err != nil && err != io.EOF {
+	if err := rows.Next(make([]driver.Value, len(names))); err != nil && err != io.EOF { //nolint:errorlint // see copy
 		return nil, fmt.Errorf("asking for the columns of the query: %w", err)
 	}
 	return columns, nil
@@ -235,6 +235,9 @@ func selection(name string, columns []column) string {
 // product over the tables that the outermost SELECT joins.
 func (s *session) estimate(ctx context.Context, query string) (int64, error) {
 	plan, err := s.rows(ctx, "EXPLAIN "+query)
+	if number(err) != 0 {
+		return 0, nil // a login may be allowed to read a view and not to see how that is done
+	}
 	if err != nil {
 		return 0, fmt.Errorf("estimating rows: %w", err)
 	}

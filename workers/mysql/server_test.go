@@ -134,7 +134,7 @@ func (s *server) Insert(t *testing.T, table extracttest.Table) {
 	if err != nil {
 		t.Fatalf("filling %s: %v", table.Name, err)
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	for rows := table.Rows; len(rows) > 0; {
 		n := min(most, len(rows))
 		var args []any

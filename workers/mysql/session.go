@@ -154,7 +154,7 @@ func (s *session) rows(ctx context.Context, query string, params ...string) (tab
 	t := table{names: result.Columns()}
 	values := make([]driver.Value, len(t.names))
 	for {
-		if err := result.Next(values); err == io.EOF {
+		if err := result.Next(values); err == io.EOF { //nolint:errorlint // see copy
 			return t, nil
 		} else if err != nil {
 			return table{}, err

@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -49,7 +50,10 @@ func (s *Source) connect(ctx context.Context) (connection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := s.connector.Connect(ctx)
+	// The driver's own timeout ends with the dialling; a server may also fall silent after it.
+	limit, cancel := context.WithTimeoutCause(ctx, connectTimeout, errors.New("logging in timed out"))
+	defer cancel()
+	conn, err := s.connector.Connect(limit)
 	if err != nil {
 		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
 	}

@@ -75,7 +75,9 @@ const checkEvery = 256
 func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows) error {
 	values := make([]driver.Value, len(rows.Columns()))
 	for n := 1; ; n++ {
-		if err := rows.Next(values); err == io.EOF {
+		// The end is io.EOF itself. An io.EOF inside another error would be a lost connection, and
+		// taking it for the end would cut the table short.
+		if err := rows.Next(values); err == io.EOF { //nolint:errorlint // on purpose, as said
 			break
 		} else if err != nil {
 			return err
