@@ -74,6 +74,8 @@ func TestParseErrors(t *testing.T) {
 		{"object twice", head + "      - {name: a, table: a}\n      - {name: b, table: b, object: a}\n", `f.yaml:6: name: object "a" stands already on line 5`},
 		{"bad dataset name", head + "      - {name: 'a/b', table: a}\n", `f.yaml:5: name: "a/b" is no name for a dataset`},
 		{"bad table", head + "      - {name: a, table: 'a`; DROP TABLE b'}\n", "f.yaml:5: table: "},
+		{"table's name too long", head + "      - {name: a, table: " + strings.Repeat("ñ", 64) + "}\n", "f.yaml:5: table: "},
+		{"dataset's name too long", head + "      - {name: " + strings.Repeat("a", 101) + ", table: a}\n", "f.yaml:5: name: "},
 		{"bad column", head + "      - name: a\n        table: a\n        columns: ['x\"y']\n", "f.yaml:7: columns: "},
 		{"column twice", head + "      - name: a\n        table: a\n        columns: [x, x]\n", `f.yaml:7: columns: column "x" stands already on line 7`},
 		{"sensitive column", head + "      - name: a\n        table: a\n        columns: [id, Password_Hash]\n", `f.yaml:7: columns: "Password_Hash" looks sensitive`},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -136,12 +137,24 @@ func explain(name string, err error) error {
 }
 
 // The forms of names. Dataset and object names become part of object keys and URLs; identifiers
-// are quoted before they reach a server, and kept to what every server can quote.
+// are quoted before they reach a server, and kept to what every server can quote. Lengths are
+// checked apart: a bounded repetition would make the expressions large.
 var (
-	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
-	identifierForm = regexp.MustCompile(`^[\pL_][\pL\pN_$-]{0,62}$`)
+	nameForm       = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+	identifierForm = regexp.MustCompile(`^[\pL_][\pL\pN_$-]*$`)
 	readForm       = regexp.MustCompile(`(?i)^\s*(SELECT|WITH)\s`)
 )
+
+const (
+	maxName       = 100
+	maxIdentifier = 63 // in characters: PostgreSQL's limit, the smallest
+)
+
+func isName(s string) bool { return len(s) <= maxName && nameForm.MatchString(s) }
+
+func isIdentifier(s string) bool {
+	return utf8.RuneCountInString(s) <= maxIdentifier && identifierForm.MatchString(s)
+}
 
 // checker validates a parsed file and collects what is wrong with it.
 type checker struct {
@@ -182,7 +195,7 @@ func (c *checker) unique(seen map[string]int, name scalar, what string) {
 	switch first, repeated := seen[name.text]; {
 	case name.text == "":
 		c.complain(max(name.line, 1), "name", "a %s has no name", what)
-	case !nameForm.MatchString(name.text):
+	case !isName(name.text):
 		c.complain(name.line, "name", "%q is no name for a %s: use letters, digits, _ and -", name.text, what)
 	case repeated:
 		c.complain(name.line, "name", "%s %q stands already on line %d", what, name.text, first)
@@ -258,7 +271,7 @@ func (c *checker) source(f datasetForm, d Dataset) {
 // table checks a table's name, which may be qualified by its schema.
 func (c *checker) table(name scalar, key string) string {
 	schema, table, qualified := strings.Cut(name.text, ".")
-	if !identifierForm.MatchString(schema) || qualified && !identifierForm.MatchString(table) {
+	if !isIdentifier(schema) || qualified && !isIdentifier(table) {
 		c.complain(max(name.line, 1), key, "%q is no identifier: use letters, digits, _, $ and -, optionally after a schema and a dot", name.text)
 	}
 	return name.text
@@ -267,7 +280,7 @@ func (c *checker) table(name scalar, key string) string {
 // column checks a column's name, which in MongoDB may be a dotted path.
 func (c *checker) column(seen map[string]int, name scalar) {
 	for part := range strings.SplitSeq(name.text, ".") {
-		if !identifierForm.MatchString(part) {
+		if !isIdentifier(part) {
 			c.complain(max(name.line, 1), "columns", "%q is no identifier: use letters, digits, _, $ and -", name.text)
 			return
 		}
