@@ -53,9 +53,10 @@ func (c *Config) Validate() error {
 	}
 	if c.Mode == config.Production {
 		// An open door that nobody decided on, or that somebody forgot to close, is not for production.
-		if c.Auth == "" {
+		switch c.Auth {
+		case "":
 			problems = append(problems, errors.New("AUTH_MODE must be set in production"))
-		} else if c.Auth == NoAuth {
+		case NoAuth:
 			problems = append(problems, errors.New("AUTH_MODE=none lets everyone in and is refused in production; this version has no other mode yet"))
 		}
 	}

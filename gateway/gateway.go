@@ -45,7 +45,8 @@ const (
 // are refused meanwhile, and /ready says why. What ends it is a configuration or a port that
 // cannot work and, in production, a Redis that does not keep what it is given.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port)))
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return fmt.Errorf("listening for HTTP: %w", err)
 	}

@@ -103,7 +103,9 @@ func New(cfg Config, js Jobs, health Health, c *catalog.Catalog, version string,
 func (a *API) router(registry *prometheus.Registry) *echo.Echo {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // forwarding headers are anyone's to forge
-	e.HTTPErrorHandler = func(err error, c echo.Context) { answerProblem(c, err) }
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		_ = answerProblem(c, err) // of what fails before observe has begun: there is no log line to add it to
+	}
 	e.Pre(ignoreTrailingSlash)
 	e.Use(a.observe)
 

@@ -236,10 +236,8 @@ func TestDefectsAreInternalErrors(t *testing.T) {
 			return jobs.Receipt{}, &jobs.Error{Code: "new", Message: "hunter2"}
 		},
 		"panic": func(jobs.Request) (jobs.Receipt, error) { panic("hunter2") },
-		"runtime error": func(jobs.Request) (jobs.Receipt, error) {
-			var m map[string]int
-			m["hunter2"] = 1
-			return jobs.Receipt{}, nil
+		"runtime error": func(r jobs.Request) (jobs.Receipt, error) {
+			return jobs.Receipt{Jobs: make([]ingest.Job, len(r.Orders)-2)}, nil
 		},
 		"panic of error": func(jobs.Request) (jobs.Receipt, error) { panic(errSecret) },
 	}
@@ -417,7 +415,7 @@ func TestWaitOutlivesServerTimeouts(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	time.AfterFunc(600*time.Millisecond, func() { close(ends) })
-	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL+"/api/ingesta/mysql", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/api/ingesta/mysql", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +425,7 @@ func TestWaitOutlivesServerTimeouts(t *testing.T) {
 		t.Fatalf("the connection was cut: %v", err)
 	}
 	defer answer.Body.Close()
-	if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 200 {
+	if body, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK {
 		t.Errorf("status %d, %v: %s; the server's timeouts must not end a wait", answer.StatusCode, err, body)
 	}
 }
@@ -603,7 +601,7 @@ func TestSlowBody(t *testing.T) {
 	defer stuck.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/api/ingesta/mysql", body)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/api/ingesta/mysql", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -614,5 +612,15 @@ func TestSlowBody(t *testing.T) {
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("status %d, want 408", answer.StatusCode)
+	}
+}
+
+// A client that hangs up is no failure of ours: it is counted apart from both.
+func TestClientHangsUp(t *testing.T) {
+	a, logs := newAPI(t, &fakeJobs{err: fmt.Errorf("reading a job: %w", context.Canceled)}, api.Config{})
+	w := call(a, "GET", "/api/ingesta/jobs/"+someID, "")
+	wantProblem(t, w, 499, "client_gone")
+	if !strings.Contains(logs.String(), `"level":"INFO"`) {
+		t.Errorf("want a plain access log line, got %s", logs)
 	}
 }

@@ -121,24 +121,21 @@ func faulty(code jobs.Code, fields ...problemField) *problem {
 // internal error that tells nothing of its cause.
 func problemOf(err error) *problem {
 	p := &problem{}
-	if known, ok := errors.AsType[*problem](err); ok {
+	known, isProblem := errors.AsType[*problem](err)
+	refused, isRefusal := errors.AsType[*jobs.Error](err)
+	switch {
+	case isProblem:
 		*p = *known
-	} else if refused, ok := errors.AsType[*jobs.Error](err); ok {
-		*p = problem{Code: refused.Code, Detail: refused.Message, Known: refused.Known, JobIDs: refused.JobIDs, cause: refused.Cause}
-		if len(p.Known) > 0 {
-			p.Detail += "; known: " + strings.Join(p.Known, ", ")
-		}
-		for _, f := range refused.Fields {
-			p.Errors = append(p.Errors, problemField{Pointer: f.Pointer, Detail: f.Detail})
-		}
-	} else if errors.Is(err, echo.ErrNotFound) {
-		*p = problem{Code: notFound, Detail: "no route of this service has this path; GET / lists them"}
-	} else if errors.Is(err, echo.ErrMethodNotAllowed) {
-		*p = problem{Code: methodNotAllowed, Detail: "this path does not take this method; the Allow header lists those it takes"}
-	} else if errors.Is(err, context.Canceled) {
-		*p = problem{Code: clientGone, Detail: "the client hung up before the answer"}
-	} else {
-		*p = problem{Code: internalError, cause: err}
+	case isRefusal:
+		*p = refusalOf(refused)
+	case errors.Is(err, echo.ErrNotFound):
+		p.Code, p.Detail = notFound, "no route of this service has this path; GET / lists them"
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		p.Code, p.Detail = methodNotAllowed, "this path does not take this method; the Allow header lists those it takes"
+	case errors.Is(err, context.Canceled):
+		p.Code, p.Detail = clientGone, "the client hung up before the answer"
+	default:
+		p.Code, p.cause = internalError, err
 	}
 	if _, known := classes[p.Code]; !known {
 		*p = problem{Code: internalError, cause: fmt.Errorf("code %q has no HTTP form: %w", p.Code, err)}
@@ -148,6 +145,17 @@ func problemOf(err error) *problem {
 	}
 	c := classes[p.Code]
 	p.Type, p.Title, p.Status = "/problems/"+string(p.Code), c.title, c.status
+	return p
+}
+
+func refusalOf(e *jobs.Error) problem {
+	p := problem{Code: e.Code, Detail: e.Message, Known: e.Known, JobIDs: e.JobIDs, cause: e.Cause}
+	if len(p.Known) > 0 {
+		p.Detail += "; known: " + strings.Join(p.Known, ", ")
+	}
+	for _, f := range e.Fields {
+		p.Errors = append(p.Errors, problemField{Pointer: f.Pointer, Detail: f.Detail})
+	}
 	return p
 }
 

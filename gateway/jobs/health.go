@@ -74,7 +74,7 @@ func (s *Service) Ready(ctx context.Context) error {
 
 // The messages below are shown to anyone who asks for the health: they name no address.
 var (
-	errRedisAway    = errors.New("Redis does not answer")
+	errRedisAway    = errors.New("redis does not answer")
 	errRabbitMQAway = errors.New("RabbitMQ does not answer")
 )
 

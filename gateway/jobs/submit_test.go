@@ -12,14 +12,14 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// refusal returns the *jobs.Error that err must be.
-func refusal(t *testing.T, err error, code jobs.Code) *jobs.Error {
+// refusal returns what the *jobs.Error says that err must be.
+func refusal(t *testing.T, err error, code jobs.Code) jobs.Error {
 	t.Helper()
 	refused, ok := errors.AsType[*jobs.Error](err)
 	if !ok || refused.Code != code {
 		t.Fatalf("got %v, want a refusal of code %s", err, code)
 	}
-	return refused
+	return *refused
 }
 
 func always(err error) func(ingest.Command) error {

@@ -12,7 +12,7 @@ import (
 
 // Proxy passes connections on to a server.
 type Proxy struct {
-	target   string
+	dial     func() (net.Conn, error)
 	listener net.Listener
 	work     sync.WaitGroup
 
@@ -30,7 +30,11 @@ func New(t testing.TB, host string, port int) *Proxy {
 	if err != nil {
 		t.Fatalf("starting a proxy: %v", err)
 	}
-	p := &Proxy{target: net.JoinHostPort(host, strconv.Itoa(port)), listener: listener, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{listener: listener, conns: map[net.Conn]struct{}{}}
+	p.dial = func() (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(t.Context(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	}
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		_ = listener.Close() // it was open
@@ -79,7 +83,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return // closed at the test's end
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := p.dial()
 		if err != nil || !p.enlist(client, server) {
 			_ = client.Close() // this is the refusal
 			if err == nil {
