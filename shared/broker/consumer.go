@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -17,6 +18,7 @@ import (
 var (
 	errCancelled = errors.New("the broker cancelled the consumer: its queue was deleted, or a delivery took longer than the broker allows")
 	errNoChannel = errors.New("the channel was closed")
+	errRenewal   = errors.New("nothing was delivered for a while")
 )
 
 // Consume hands the commands of a database to handle until ctx ends, and resumes by itself after
@@ -71,6 +73,11 @@ func (c *consumer) session(ctx context.Context, e *epoch, consuming func()) erro
 		return err
 	}
 	consuming()
+	// Now and then an idle consumer is replaced, because not every broker tells it when it has
+	// lost its queue (see link.mend), and it could wait forever.
+	idle := time.NewTicker(e.timing.renew)
+	defer idle.Stop()
+	var unanswered atomic.Int64
 	for {
 		select {
 		case m, open := <-deliveries:
@@ -81,25 +88,37 @@ func (c *consumer) session(ctx context.Context, e *epoch, consuming func()) erro
 				_ = m.Nack(false, true) // an error means that the message goes back by itself
 				continue
 			}
-			d := newDelivery(m, c.database, ch)
+			idle.Reset(e.timing.renew)
+			unanswered.Add(1)
+			d := newDelivery(m, c.database, ch, &unanswered)
 			c.handlers.Go(func() { c.handle(context.WithoutCancel(ctx), d) })
+		case <-idle.C:
+			if unanswered.Load() > 0 {
+				continue // closing the channel would make their answers stale
+			}
+			if err := c.stopIntake(e, ch, tag, deliveries); err != nil {
+				return err
+			}
+			return errRenewal
 		case <-ctx.Done():
-			return c.drain(e, ch, tag, deliveries)
+			if err := c.stopIntake(e, ch, tag, deliveries); err != nil {
+				return err
+			}
+			c.handlers.Wait() // their answers need the channel
+			return nil
 		}
 	}
 }
 
-// drain stops the intake, returns what no handler has seen and waits for the handlers, whose
-// answers need the channel.
-func (c *consumer) drain(e *epoch, ch *amqp.Channel, tag string, deliveries <-chan amqp.Delivery) error {
+// stopIntake ends the consumer and gives back what no handler has seen.
+func (c *consumer) stopIntake(e *epoch, ch *amqp.Channel, tag string, deliveries <-chan amqp.Delivery) error {
 	err := e.within(e.timing.answer, "cancelling the consumer", func() error { return ch.Cancel(tag, false) })
 	if err != nil {
-		return err // the channel is gone, and with it everything that waited on it
+		return err // the channel is gone, and what it delivered goes back by itself
 	}
 	for m := range deliveries {
 		_ = m.Nack(false, true) // an error means that the message goes back by itself
 	}
-	c.handlers.Wait()
 	return nil
 }
 
@@ -144,10 +163,11 @@ func (b *Broker) follow(ctx context.Context, what string, session func(context.C
 	log := b.log.With("queue", what)
 	key := new(int) // this follower, and no other
 	defer b.setStalled(key, nil)
+	b.setStalled(key, fmt.Errorf("not yet consuming from %s", what))
 	var last *epoch
+	var logged string // the last cause that was logged
 	pause := b.timing.backoff()
 	for {
-		b.setStalled(key, fmt.Errorf("not yet consuming from %s", what))
 		e, err := b.consuming.await(ctx)
 		if err != nil {
 			return
@@ -162,14 +182,24 @@ func (b *Broker) follow(ctx context.Context, what string, session func(context.C
 		if err == nil {
 			err = session(ctx, e, func() {
 				b.setStalled(key, nil)
-				log.Info("consuming")
+				if logged != "" {
+					log.Info("consuming again")
+				}
+				logged = ""
 			})
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		log.Warn("consuming was interrupted, resuming", "error", err)
+		if errors.Is(err, errRenewal) {
+			last = nil // no reason to doubt the topology
+			continue
+		}
 		b.setStalled(key, err)
+		if logged != err.Error() { // once per cause
+			logged = err.Error()
+			log.Warn("consuming was interrupted, resuming", "error", err)
+		}
 		if time.Since(began) >= b.timing.steady {
 			pause = b.timing.backoff()
 		}

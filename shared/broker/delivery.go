@@ -27,9 +27,11 @@ type Delivery struct {
 	database ingest.Database
 	channel  *amqp.Channel // that delivered it, the only one that may answer
 	answered atomic.Bool
+
+	unanswered *atomic.Int64 // of the channel
 }
 
-func newDelivery(m amqp.Delivery, db ingest.Database, ch *amqp.Channel) *Delivery {
+func newDelivery(m amqp.Delivery, db ingest.Database, ch *amqp.Channel, unanswered *atomic.Int64) *Delivery {
 	traceparent, _ := m.Headers[HeaderTraceparent].(string)
 	return &Delivery{
 		Body:          m.Body,
@@ -41,6 +43,7 @@ func newDelivery(m amqp.Delivery, db ingest.Database, ch *amqp.Channel) *Deliver
 		message:       m,
 		database:      db,
 		channel:       ch,
+		unanswered:    unanswered,
 	}
 }
 
@@ -63,6 +66,7 @@ func (d *Delivery) answer(doing string, send func() error) error {
 	if !d.answered.CompareAndSwap(false, true) {
 		return fmt.Errorf("%s a message: %w", doing, ErrAnswered)
 	}
+	defer d.unanswered.Add(-1)
 	if err := send(); err != nil {
 		return fmt.Errorf("%s a message: %w: %w", doing, ErrStale, err)
 	}

@@ -26,7 +26,8 @@ type timing struct {
 	backoffMin   time.Duration // between two attempts to connect or to consume
 	backoffMax   time.Duration
 	steady       time.Duration // a connection that held so long starts over at backoffMin
-	mend         time.Duration // between two declarations of the topology on one connection
+	mend         time.Duration // before something that was deleted is declared again
+	renew        time.Duration // an idle consumer is replaced so often
 	conflict     time.Duration // between two declarations that only an operator can make succeed
 	blockedGrace time.Duration // for confirms under way when the broker blocks publishers
 }
@@ -35,7 +36,7 @@ var defaultTiming = timing{
 	dial: 10 * time.Second, heartbeat: 10 * time.Second, stall: 5 * time.Second, answer: 10 * time.Second,
 	declare: 30 * time.Second, goodbye: 2 * time.Second,
 	backoffMin: 100 * time.Millisecond, backoffMax: 5 * time.Second, steady: time.Second,
-	mend: 5 * time.Second, conflict: 30 * time.Second, blockedGrace: time.Second,
+	mend: time.Second, renew: time.Minute, conflict: 30 * time.Second, blockedGrace: time.Second,
 }
 
 var (
@@ -53,8 +54,9 @@ type link struct {
 	timing     timing
 	log        *slog.Logger
 
-	losses  atomic.Uint64
-	suspect chan struct{} // asks for the topology to be declared again
+	attempts atomic.Uint64
+	losses   atomic.Uint64
+	suspect  chan struct{} // asks for the topology to be declared again
 
 	mu      sync.Mutex
 	current *epoch        // nil while down
@@ -82,6 +84,7 @@ func (l *link) run(ctx context.Context) {
 	}{since: time.Now()}
 	pause := l.timing.backoff()
 	for ctx.Err() == nil {
+		l.attempts.Add(1)
 		e, err := l.connect(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -173,7 +176,6 @@ func (l *link) dial(ctx context.Context) (*epoch, error) {
 
 // serve returns when the connection is lost, with the reason, or when ctx ends.
 func (l *link) serve(ctx context.Context, e *epoch) error {
-	declared := time.Now()
 	var due <-chan time.Time
 	for {
 		select {
@@ -183,19 +185,24 @@ func (l *link) serve(ctx context.Context, e *epoch) error {
 			return e.err()
 		case <-l.suspect:
 			if due == nil {
-				due = time.After(time.Until(declared.Add(l.timing.mend)))
+				due = time.After(l.timing.mend)
 			}
 		case <-due:
-			due, declared = nil, time.Now()
+			due = nil
 			if err := e.declare(l.topology); err != nil {
-				e.drop(err)
-				return err
+				if !e.conn.IsClosed() {
+					e.drop(err)
+				}
+				<-e.done
+				return e.err()
 			}
 		}
 	}
 }
 
-// mend has the topology declared again soon: somebody deleted a part of it.
+// mend has the topology declared again, because somebody deleted a part of it. Not at once: a
+// broker that finds the queue in place when it tells consumers of the deletion (3.10 does) tries to
+// spare them the news and attaches them to the new queue, whose first messages they never see.
 func (l *link) mend() {
 	select {
 	case l.suspect <- struct{}{}:
@@ -252,6 +259,8 @@ func (b *backoff) wait(ctx context.Context, cause error) {
 	b.next = min(2*b.next, b.timing.backoffMax)
 	if _, conflict := errors.AsType[*TopologyError](cause); conflict {
 		pause = b.timing.conflict
+	} else if errors.Is(cause, errCancelled) {
+		pause += b.timing.mend // for the other consumers of a deleted queue, see link.mend
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -127,7 +127,7 @@ func (l *link) publish(ctx context.Context, exchange, key string, mandatory bool
 		go func() {
 			defer finish()
 			<-confirm.Done()
-			c.discardReturn()
+			c.takeReturn()
 		}()
 		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
 	}
@@ -153,13 +153,11 @@ func (l *link) unsent(ctx context.Context, err error, m amqp.Publishing) error {
 func (l *link) verdict(e *epoch, c *confirmChannel, confirm *amqp.DeferredConfirmation) error {
 	if confirm.Acked() {
 		// A message that found no queue is returned first and confirmed after.
-		select {
-		case r := <-c.returned:
+		if r, ok := c.takeReturn(); ok {
 			l.mend()
 			return fmt.Errorf("%w: %s", ErrUnroutable, r.ReplyText)
-		default:
-			return nil
 		}
+		return nil
 	}
 	// The client reports a lost connection as a negative confirm: only on an open channel is it
 	// the broker's answer.
@@ -179,10 +177,12 @@ func (l *link) verdict(e *epoch, c *confirmChannel, confirm *amqp.DeferredConfir
 	return fmt.Errorf("%w: %w", ErrUnknown, cause)
 }
 
-// discardReturn makes room for the next returned message.
-func (c *confirmChannel) discardReturn() {
+// takeReturn returns the message that came back, if one did, and makes room for the next.
+func (c *confirmChannel) takeReturn() (amqp.Return, bool) {
 	select {
-	case <-c.returned:
+	case r, open := <-c.returned:
+		return r, open // not open: the connection was lost after the confirm
 	default:
+		return amqp.Return{}, false
 	}
 }
