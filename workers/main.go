@@ -15,6 +15,7 @@ import (
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/shared/telemetry"
 	"github.com/pharmavida/ingesta/workers/engine"
 	"github.com/pharmavida/ingesta/workers/upload"
@@ -80,6 +81,7 @@ func (p program[C, S]) run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	log := telemetry.NewLogger(p.stderr, cfg.Telemetry, name)
+	jobstore.LogClient(log)
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}

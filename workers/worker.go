@@ -83,11 +83,12 @@ func Run(ctx context.Context, cfg Config, database ingest.Database, source engin
 	return group.Wait()
 }
 
-// workerName is unique among the workers: several may run on one host.
+// workerName is unique among the workers: several may run on one host. It keeps to the characters
+// that the job store takes.
 func workerName(database ingest.Database) string {
 	host, err := os.Hostname()
 	if err != nil {
-		host = "unknown-host"
+		host = "unknown"
 	}
-	return fmt.Sprintf("%s@%s:%d", database, host, os.Getpid())
+	return fmt.Sprintf("%s.%s:%d", database, host, os.Getpid())
 }

@@ -35,6 +35,7 @@ func TestIngestion(t *testing.T) {
 		t.Run(string(tt.database), func(t *testing.T) {
 			s := newSystem(t)
 			s.work(tt.database)
+			s.awaitHealth(tt.database)
 			var accepted ingest.Job
 			header := s.call(http.MethodPost, "/api/ingesta/"+string(tt.database), "", nil, http.StatusAccepted, &accepted)
 			if accepted.Status != ingest.Queued || header.Get("Retry-After") == "" || !strings.HasSuffix(header.Get("Location"), "/api/ingesta/jobs/"+accepted.ID) {

@@ -160,6 +160,25 @@ func (s *system) status(url string) int {
 	return response.StatusCode
 }
 
+// awaitHealth waits until the gateway has heard that the worker, its source and S3 are well.
+func (s *system) awaitHealth(database ingest.Database) {
+	s.t.Helper()
+	s.await("the gateway to hear from the worker", func() bool {
+		response, err := http.Get(s.url + "/api/ingesta/health")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		var health struct {
+			Databases map[ingest.Database]struct{ Status string }
+		}
+		if err := json.NewDecoder(response.Body).Decode(&health); err != nil {
+			s.t.Fatalf("the gateway's health is no JSON: %v", err)
+		}
+		return health.Databases[database].Status == "up"
+	})
+}
+
 // call makes a request, checks the status of the answer and decodes it.
 func (s *system) call(method, path, body string, header http.Header, want int, into any) http.Header {
 	s.t.Helper()

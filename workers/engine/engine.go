@@ -138,9 +138,15 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 
 	log := e.Log.With("job_id", cmd.JobID, "request_id", cmd.RequestID)
 	claim, adopted, err := e.claim(accepting, cmd)
-	if err != nil {
+	switch {
+	case accepting.Err() != nil && err != nil:
 		log.Info("giving a command back: the worker stops before it could claim the job", "cause", err)
 		e.requeue(d, cmd.JobID)
+		return
+	case err != nil:
+		failure := ingest.AsError(err)
+		log.Error("burying a command whose job cannot be claimed", "error", err)
+		e.bury(working, d, cmd.JobID, failure.Code, failure.Message)
 		return
 	}
 	switch claim.Outcome {
@@ -158,7 +164,8 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 }
 
 // claim claims the job of the command. While Redis is away it holds on, and with it the
-// delivery: a worker that cannot claim must not consume. It fails only when ctx ends.
+// delivery: a worker that cannot claim must not consume. It fails when ctx ends, and when the job
+// store can make nothing of the command.
 func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.Claim, adopted bool, err error) {
 	request := jobstore.ClaimRequest{Command: cmd, Worker: e.Worker}
 	for wait := newBackoff(); ; {
@@ -172,6 +179,9 @@ func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.
 			e.Log.Warn("adopting a job that Redis does not know", "job_id", cmd.JobID)
 			request.Adopt = true
 			continue
+		}
+		if !errors.Is(err, jobstore.ErrUnavailable) {
+			return jobstore.Claim{}, false, err
 		}
 		e.Log.Warn("claiming a job failed; trying again", "job_id", cmd.JobID, "error", err)
 		if !wait.sleep(ctx) {

@@ -261,7 +261,8 @@ func TestManifestSpeaksForAForgottenJob(t *testing.T) {
 func TestUnreadableCommands(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
 	s.start()
-	bodies := []string{"hello", `{"version":99,"job_id":"x"}`, `{"version":1,"job_id":"x","database":"postgresql","datasets":[{"name":"a","key":"b"}]}`}
+	bodies := []string{"hello", `{"version":99,"job_id":"x"}`, `{"version":1,"job_id":"x","database":"postgresql","datasets":[{"name":"a","key":"b"}]}`,
+		`{"version":1,"job_id":"no job id","database":"mysql","datasets":[{"name":"a","key":"b"}]}`}
 	for _, body := range bodies {
 		stacktest.Management(t, http.MethodPost, "/api/exchanges/"+s.vhost+"/ingesta.commands/publish", map[string]any{
 			"routing_key": "mysql", "payload": base64.StdEncoding.EncodeToString([]byte(body)), "payload_encoding": "base64",

@@ -32,7 +32,7 @@ func (e *Engine) beat(ctx context.Context) {
 		beat.SourceOK, beat.SourceError, beat.SourceLatency = probe(ctx, "asking the source", e.Source.Ping)
 		beat.StorageOK, beat.StorageError, beat.StorageLatency = probe(ctx, "asking S3", e.Lake.Ping)
 		if err := e.Jobs.Heartbeat(ctx, beat, beatTTL); err != nil && ctx.Err() == nil {
-			e.Log.Debug("the heartbeat was not recorded", "error", err)
+			e.Log.Warn("the heartbeat was not recorded", "error", err)
 		}
 		select {
 		case <-ticker.C:
