@@ -9,7 +9,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/engine"
@@ -20,9 +19,8 @@ const closeTimeout = 3 * time.Second
 
 // Source is a MongoDB database. It keeps no connection of its own.
 type Source struct {
-	cfg  Config
-	opts *options.ClientOptions
-	log  *slog.Logger
+	cfg Config
+	log *slog.Logger
 }
 
 var _ engine.Source = (*Source)(nil)
@@ -33,11 +31,10 @@ func New(cfg Config, log *slog.Logger) (*Source, error) {
 	if cfg.Database == "" {
 		return nil, errors.New("configuring MongoDB: MONGO_DATABASE is empty")
 	}
-	opts, err := cfg.options()
-	if err != nil {
+	if _, err := cfg.options(); err != nil {
 		return nil, fmt.Errorf("configuring MongoDB: %w", err)
 	}
-	return &Source{cfg: cfg, opts: opts, log: log.With("database", ingest.MongoDB)}, nil
+	return &Source{cfg: cfg, log: log.With("database", ingest.MongoDB)}, nil
 }
 
 // Ping connects, logs in and asks for an answer.
@@ -72,7 +69,12 @@ func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	client, err := mongo.Connect(s.opts)
+	// Made anew for each client: the driver writes to the options it is given.
+	opts, err := s.cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("configuring MongoDB: %w", err)
+	}
+	client, err := mongo.Connect(opts)
 	if err != nil {
 		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
 	}
