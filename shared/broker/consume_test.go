@@ -424,12 +424,13 @@ func TestRenewalSparesHandlers(t *testing.T) {
 		}
 		handled <- d
 	})
-	jobs := []string{"job-1", "job-2", "job-3"}
-	publish(t, b, jobs...)
-	for _, job := range jobs {
-		if d := receive(t, "the end of the work", handled); d.MessageID != job {
-			t.Errorf("message %s was handled, want %s: one was handled twice", d.MessageID, job)
-		}
+	publish(t, b, "job-1", "job-2", "job-3")
+	times := make(map[string]int)
+	for range 3 {
+		times[receive(t, "the end of the work", handled).MessageID]++
+	}
+	if len(times) != 3 {
+		t.Errorf("the messages were handled %v times, want each once", times)
 	}
 }
 
