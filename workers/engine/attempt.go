@@ -153,7 +153,9 @@ func (a *attempt) exportAll(ctx context.Context) (failure error) {
 		a.board.set(i, broken(r, e.Code, e.Message))
 		if e.Transient {
 			failure = err
-			if err := x.reset(ctx); err != nil { // the session may be what broke
+		}
+		if e.Code == ingest.SourceUnavailable { // the session is what broke: the next dataset opens another
+			if err := x.reset(ctx); err != nil {
 				a.log.Debug("closing a broken session failed", "error", err)
 			}
 		}

@@ -56,8 +56,8 @@ func RunOnce(ctx context.Context, db catalog.Database, names []string, template 
 			e := ingest.AsError(err)
 			log.Error("a dataset failed", "dataset", d.Name, "code", e.Code, "error", err)
 			done = broken(results[i], e.Code, e.Message)
-			if e.Transient {
-				_ = x.reset(ctx) // the session may be what broke; the next dataset opens another
+			if e.Code == ingest.SourceUnavailable {
+				_ = x.reset(ctx) // the session is what broke: the next dataset opens another
 			}
 		}
 		b.set(i, done)
