@@ -20,8 +20,13 @@ const (
 	settle = time.Minute
 )
 
-// Install installs the packages as root. apt-get's output goes to the log, which the error quotes.
+// Install installs the packages as root. apt-get's output goes to the log, which the error quotes. It
+// can be interrupted while it downloads; once dpkg is at work it goes on to the end.
+// Without names it only restores what an interrupted run has left.
 func Install(ctx context.Context, names []string, log io.Writer) (err error) {
+	if len(names) == 0 {
+		return Restore()
+	}
 	for _, hold := range holds("/") {
 		if err := hold.Take(); err != nil {
 			return err
@@ -34,11 +39,12 @@ func Install(ctx context.Context, names []string, log io.Writer) (err error) {
 	if ctx.Err() != nil {
 		return updateErr
 	}
-	installErr := apt(ctx, log, append([]string{"install", "--no-install-recommends"}, names...)...)
-	if installErr != nil {
-		return errors.Join(updateErr, installErr)
+	install := append([]string{"install", "--no-install-recommends"}, names...)
+	if err := apt(ctx, log, append(install, "--download-only")...); err != nil {
+		return errors.Join(updateErr, err)
 	}
-	return nil
+	// dpkg interrupted in mid-work must be mended by hand: an interrupt waits for it instead.
+	return apt(context.WithoutCancel(ctx), log, install...)
 }
 
 // Restore undoes what an interrupted Install left behind; without one it does nothing.
@@ -48,6 +54,20 @@ func Restore() error {
 		problems = append(problems, hold.Restore())
 	}
 	return errors.Join(problems...)
+}
+
+// Held reports whether an interrupted Install has left something to restore.
+func Held() bool {
+	for _, hold := range holds("/") {
+		text, err := os.ReadFile(hold.path)
+		if err == nil && bytes.Contains(text, []byte(marker)) {
+			return true
+		}
+		if _, err := os.Lstat(hold.aside()); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // apt runs apt-get without questions. It waits for dpkg's lock itself; for the lists' lock it cannot

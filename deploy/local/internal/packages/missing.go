@@ -5,16 +5,18 @@
 package packages
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// need is a Debian package and one of the programs that tell whether it is there.
+// need is a Debian package and the programs that tell whether it is there.
 type need struct {
 	name     string
-	programs []string // patterns; one match suffices for each
+	programs []string // patterns
 }
 
 // Debian keeps server programs out of an ordinary user's PATH and PostgreSQL's out of everybody's.
@@ -25,19 +27,35 @@ var needs = []need{
 	{"rabbitmq-server", []string{"/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd"}},
 }
 
-// Missing lists the packages that have to be installed.
-func Missing() []string {
+// Missing lists the packages that have to be installed, or to be finished after an interruption: then
+// the programs may be there while the server's user is not.
+func Missing(ctx context.Context) []string {
 	var missing []string
 	for _, n := range needs {
 		absent := func(pattern string) bool {
 			found, err := filepath.Glob(pattern)
 			return err != nil || len(found) == 0
 		}
-		if slices.ContainsFunc(n.programs, absent) {
+		if slices.ContainsFunc(n.programs, absent) || unfinished(ctx, n.name) {
 			missing = append(missing, n.name)
 		}
 	}
 	return missing
+}
+
+// unfinished reports whether dpkg has begun with the package and not come to the end. A package that
+// dpkg does not know, or a machine without dpkg, is none of its business.
+func unfinished(ctx context.Context, name string) bool {
+	status, err := exec.CommandContext(ctx, "dpkg-query", "--show", "--showformat=${db:Status-Status}", name).Output()
+	if err != nil {
+		return false
+	}
+	switch strings.TrimSpace(string(status)) {
+	case "half-installed", "unpacked", "half-configured":
+		return true
+	default:
+		return false
+	}
 }
 
 // Installable reports whether this machine has apt-get and the present user may use it, by being root or through sudo.

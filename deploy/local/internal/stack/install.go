@@ -19,7 +19,7 @@ const InstallCommand = "install-packages"
 
 // installPackages installs the servers' packages that are missing.
 func (s *Stack) installPackages(ctx context.Context) error {
-	missing := packages.Missing()
+	missing := packages.Missing(ctx)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (s *Stack) installPackages(ctx context.Context) error {
 	if err := s.runInstall(ctx, missing); err != nil {
 		return err
 	}
-	if still := packages.Missing(); len(still) > 0 {
+	if still := packages.Missing(ctx); len(still) > 0 {
 		return fmt.Errorf("apt-get installed %s, but the programs of %s are not where Debian 12 puts them", names, strings.Join(still, " "))
 	}
 	task.Done("installed")
@@ -61,7 +61,7 @@ func (s *Stack) runInstall(ctx context.Context, names []string) error {
 	cmd := exec.CommandContext(ctx, "sudo", append([]string{self, InstallCommand}, names...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, log, os.Stderr // sudo asks at the terminal
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * time.Minute
+	cmd.WaitDelay = 10 * time.Minute // it ends by itself, after dpkg
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("installing packages: %w", context.Cause(ctx))
@@ -72,10 +72,11 @@ func (s *Stack) runInstall(ctx context.Context, names []string) error {
 	return nil
 }
 
-// restorePackages undoes what an interrupted installation left behind. Only root's run can have.
-func (s *Stack) restorePackages() error {
-	if os.Geteuid() != 0 {
+// restorePackages undoes what an interrupted installation left behind.
+func (s *Stack) restorePackages(ctx context.Context) error {
+	if !packages.Held() {
 		return nil
 	}
-	return packages.Restore()
+	s.console.Say("packages", "restoring what an interrupted installation has left")
+	return s.runInstall(ctx, nil)
 }

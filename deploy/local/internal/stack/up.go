@@ -29,7 +29,7 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 	if err := os.MkdirAll(layout.Local, 0o755); err != nil {
 		return fmt.Errorf("making the local folder: %w", err)
 	}
-	if err := s.restorePackages(); err != nil {
+	if err := s.restorePackages(ctx); err != nil {
 		return err
 	}
 	chosen, err := s.choosePorts()
