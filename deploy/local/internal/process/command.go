@@ -37,7 +37,7 @@ func (c Command) Fingerprint(configuration string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil))[:16], nil
 }
 
-// helperGrace is how long a cancelled helper may take to end after SIGTERM.
+// helperGrace is how long a cancelled helper may take to end after SIGINT.
 const helperGrace = 20 * time.Second
 
 // Run runs a helper to its end and returns its standard output. The error holds the last lines of
@@ -47,8 +47,9 @@ func (c Command) Run(ctx context.Context) (string, error) {
 	cmd.Env, cmd.Dir = c.Env, c.Dir
 	cmd.Stdin = strings.NewReader(c.Stdin)
 	cmd.SysProcAttr = c.Account.attributes()
-	// It leads a process group: its own helpers (compilers, a bootstrapping server) end with it.
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	// It leads a process group, and its own helpers (compilers, a bootstrapping server) are to end with it.
+	// SIGINT, as from a terminal: on SIGTERM the go command leaves its temporary files behind.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = helperGrace
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
