@@ -67,6 +67,34 @@ func TestCallerStopsWaitingForConfirm(t *testing.T) {
 	}
 }
 
+// What comes back for a caller who is gone is not taken for the next one's.
+func TestReturnAfterCallerStoppedWaiting(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	p := newProxy(h)
+	b := h.start(p.through)
+	other := h.channel()
+	if err := other.QueueUnbind(broker.CommandQueue(ingest.MySQL), "mysql", broker.CommandsExchange, nil); err != nil {
+		t.Fatalf("deleting a binding: %v", err)
+	}
+	p.set(func() { p.mute = true })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := b.PublishCommand(ctx, command("job-1"), ""); !errors.Is(err, broker.ErrUnknown) {
+		t.Errorf("giving up gives %v, want ErrUnknown", err)
+	}
+	p.set(func() { p.mute = false })
+	eventually(t, "the message is settled", func() bool { return b.InFlight() == 0 })
+	if err := other.QueueBind(broker.CommandQueue(ingest.MySQL), "mysql", broker.CommandsExchange, false, nil); err != nil {
+		t.Fatalf("binding the queue: %v", err)
+	}
+	for range 4 { // on whatever channels there are
+		if err := b.PublishCommand(t.Context(), command("job-2"), ""); err != nil {
+			t.Errorf("publishing after another caller gave up: %v", err)
+		}
+	}
+}
+
 // A broker that does not read must not hold a publisher in the socket.
 func TestBrokerDoesNotRead(t *testing.T) {
 	t.Parallel()
@@ -154,9 +182,11 @@ func TestAlarmCatchesPublishes(t *testing.T) {
 	caught := make(chan error, 1)
 	go func() { caught <- b.PublishCommand(context.Background(), command("job-1"), "") }()
 	eventually(t, "the publish waits", func() bool { return b.InFlight() == 1 })
+	began := time.Now()
 	p.raiseAlarm()
-	if err := receive(t, "the outcome of a publish that an alarm caught", caught); !errors.Is(err, broker.ErrUnknown) {
-		t.Errorf("a publish caught by an alarm gives %v, want ErrUnknown", err)
+	err := receive(t, "the outcome of a publish that an alarm caught", caught)
+	if took := time.Since(began); !errors.Is(err, broker.ErrUnknown) || took > 5*time.Second {
+		t.Errorf("a publish caught by an alarm gives %v after %s, want ErrUnknown after about 1s", err, took)
 	}
 	p.set(func() { p.deaf = false })
 	p.endAlarm()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -167,9 +168,11 @@ func TestDeletedQueueIsDeclaredAgain(t *testing.T) {
 	if _, err := h.channel().QueueDelete(broker.CommandQueue(ingest.MySQL), false, false, false); err != nil {
 		t.Fatalf("deleting the queue: %v", err)
 	}
-	eventually(t, "commands find the queue again", func() bool {
-		return b.PublishCommand(t.Context(), command("job-2"), "") == nil
+	eventually(t, "the queue and its consumer are back", func() bool {
+		depths, err := b.Depths(t.Context())
+		return err == nil && depths[broker.CommandQueue(ingest.MySQL)].Consumers == 1
 	})
+	publish(t, b, "job-2")
 	d := receive(t, "a delivery from the new queue", deliveries)
 	if took := time.Since(began); d.MessageID != "job-2" || took > 10*time.Second {
 		t.Errorf("message %s came after %s, want job-2 within 10s", d.MessageID, took)
@@ -343,7 +346,14 @@ func TestDrain(t *testing.T) {
 	for range prefetch {
 		receive(t, "a handler to start", started)
 	}
+	consumers := func() int {
+		var all []any
+		h.call(http.MethodGet, "/api/consumers/"+h.path(), nil, &all)
+		return len(all)
+	}
+	eventually(t, "the broker lists the consumer", func() bool { return consumers() == 1 })
 	cancel()
+	eventually(t, "the intake is stopped", func() bool { return consumers() == 0 })
 	select {
 	case <-stopped:
 		t.Fatal("Consume returned before its handlers")
@@ -363,6 +373,47 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%s was acknowledged and is in the queue all the same", job)
 		}
 	}
+}
+
+// Messages that were on their way to a consumer that stops go back: none is lost, none is done
+// twice.
+func TestDrainInFullFlow(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.start()
+	const total = 300
+	var publishers sync.WaitGroup
+	for n := range total {
+		publishers.Go(func() {
+			if err := b.PublishCommand(t.Context(), command(fmt.Sprintf("job-%d", n)), ""); err != nil {
+				t.Errorf("publishing: %v", err)
+			}
+		})
+	}
+	publishers.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var mu sync.Mutex
+	handled := make(map[string]bool)
+	err := b.Consume(ctx, ingest.MySQL, total, func(_ context.Context, d *broker.Delivery) {
+		cancel()
+		if err := d.Ack(); err != nil {
+			t.Errorf("acknowledging: %v", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		handled[d.MessageID] = true
+	})
+	if err != nil {
+		t.Fatalf("Consume: %v", err)
+	}
+	rest := consumeAll(t, h, broker.CommandQueue(ingest.MySQL))
+	for n := range total {
+		if job := fmt.Sprintf("job-%d", n); handled[job] == (rest[job] > 0) {
+			t.Errorf("%s was handled: %t, is in the queue: %t; want exactly one of them", job, handled[job], rest[job] > 0)
+		}
+	}
+	t.Logf("%d handled, %d left", len(handled), len(rest))
 }
 
 // Some brokers attach a consumer to the new queue when one is deleted and declared again in the

@@ -84,10 +84,6 @@ func (c *consumer) session(ctx context.Context, e *epoch, consuming func()) erro
 			if !open {
 				return endOf(e, cancelled, closed)
 			}
-			if ctx.Err() != nil {
-				_ = m.Nack(false, true) // an error means that the message goes back by itself
-				continue
-			}
 			idle.Reset(e.timing.renew)
 			unanswered.Add(1)
 			d := newDelivery(m, c.database, ch, &unanswered)
