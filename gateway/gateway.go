@@ -62,7 +62,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	}
 	store, err := jobstore.Open(cfg.Store)
 	if err != nil {
-		return fmt.Errorf("opening the job store: %w", err)
+		return err
 	}
 	defer store.Close()
 	var databases []ingest.Database

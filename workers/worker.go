@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config, database ingest.Database, source engin
 	}
 	jobs, err := jobstore.Open(cfg.Jobs)
 	if err != nil {
-		return fmt.Errorf("opening the job store: %w", err)
+		return err
 	}
 	defer jobs.Close()
 	lake, err := upload.New(ctx, cfg.Upload)

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,8 +20,6 @@ import (
 	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/shared/stacktest"
 	"github.com/pharmavida/ingesta/shared/telemetry"
-
-	"crypto/rand"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,12 +13,12 @@ import (
 // by that part.
 func (s *Store) Durability(ctx context.Context) ([]string, error) {
 	const doing = "inspecting redis"
-	bounded, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 
 	settings := map[string]string{}
 	for _, section := range []string{"persistence", "memory"} {
-		text, err := s.client.Info(bounded, section).Result()
+		text, err := s.client.Info(ctx, section).Result()
 		if err != nil && !forbidden(err) {
 			return nil, wrap(ctx, doing, err)
 		}
@@ -30,7 +30,7 @@ func (s *Store) Durability(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, name := range []string{"appendonly", "appendfsync", "maxmemory-policy"} {
-		values, err := s.client.ConfigGet(bounded, name).Result()
+		values, err := s.client.ConfigGet(ctx, name).Result()
 		if err != nil && !forbidden(err) {
 			return nil, wrap(ctx, doing, err)
 		}

@@ -38,10 +38,10 @@ var temporary = []string{
 	"NOAUTH", "WRONGPASS", "NOPERM", "max number of clients",
 }
 
-// wrap names what was being done and tells an unavailable server from a defect. ctx is the
-// caller's: its cancellation is no fault of the server.
+// wrap names what was being done under ctx and tells an unavailable server from a defect. That the
+// caller cancelled ctx is no fault of the server; that its time ran out is.
 func wrap(ctx context.Context, doing string, err error) error {
-	if errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(ctx.Err(), context.Canceled) {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w: %w", doing, ctx.Err(), err)
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok {
@@ -52,6 +52,9 @@ func wrap(ctx context.Context, doing string, err error) error {
 			}
 		}
 		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pharmavida/ingesta/shared/ingest"
-
 	"github.com/redis/go-redis/v9"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 // Lease is the ownership of a job by one attempt. Every method asks Redis whether the fence still

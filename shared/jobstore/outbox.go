@@ -36,13 +36,13 @@ const (
 
 // Settle records that a message was confirmed: it leaves the outbox. Idempotent.
 func (s *Store) Settle(ctx context.Context, kind Kind, id string) error {
-	bounded, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	entry := string(kind) + ":" + id
 	pipe := s.client.TxPipeline()
-	pipe.ZRem(bounded, s.prefix+"outbox", entry)
-	pipe.HDel(bounded, s.prefix+"outbox:tries", entry)
-	if _, err := pipe.Exec(bounded); err != nil {
+	pipe.ZRem(ctx, s.prefix+"outbox", entry)
+	pipe.HDel(ctx, s.prefix+"outbox:tries", entry)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return wrap(ctx, "settling a message", err)
 	}
 	return nil

@@ -11,12 +11,11 @@ import (
 
 // Get returns the job: ErrNotFound when there is none, or not any more.
 func (s *Store) Get(ctx context.Context, id string) (ingest.Job, error) {
-	const doing = "reading a job"
-	bounded, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	fields, err := s.client.HGetAll(bounded, s.prefix+"job:"+id).Result()
+	fields, err := s.client.HGetAll(ctx, s.prefix+"job:"+id).Result()
 	if err != nil {
-		return ingest.Job{}, wrap(ctx, doing, err)
+		return ingest.Job{}, wrap(ctx, "reading a job", err)
 	}
 	if len(fields) == 0 {
 		return ingest.Job{}, ErrNotFound

@@ -82,7 +82,11 @@ func (r record) results() (ingest.Results, error) {
 	if err := json.Unmarshal([]byte(r["targets"]), &targets); err != nil {
 		return nil, fmt.Errorf("reading job %s: its datasets: %w", r["id"], err)
 	}
-	stamp, err := r.stamp()
+	stamped, err := r.number("stamp_s")
+	if err != nil {
+		return nil, err
+	}
+	seq, err := r.number("stamp_seq")
 	if err != nil {
 		return nil, err
 	}
@@ -100,28 +104,14 @@ func (r record) results() (ingest.Results, error) {
 			}
 		}
 		results[i].Dataset = t.Dataset
-		// The key was fixed at acceptance; no attempt can change it.
-		results[i].Key = strings.ReplaceAll(t.Key, "{stamp}", stamp)
+		// The key was fixed at acceptance; no attempt can change it. A job made from its command has
+		// no stamp, because the keys in a command are final.
+		results[i].Key = t.Key
+		if stamped != 0 {
+			results[i].Key = ingest.ResolveKey(t.Key, time.Unix(stamped, 0), seq)
+		}
 	}
 	return results, nil
-}
-
-// stamp returns what stands for {stamp} in the keys: the second of acceptance, and a number when
-// another job of the same database had that second before. A job made from its command has none,
-// because the keys in a command are final.
-func (r record) stamp() (string, error) {
-	second, err := r.number("stamp_s")
-	if err != nil {
-		return "", err
-	}
-	if second == 0 {
-		return "{stamp}", nil
-	}
-	stamp := time.Unix(second, 0).UTC().Format("20060102_150405")
-	if seq := r["stamp_seq"]; seq != "1" {
-		stamp += "_" + seq
-	}
-	return stamp, nil
 }
 
 // attempts returns the attempts in order.

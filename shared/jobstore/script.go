@@ -45,9 +45,9 @@ type reply []any
 
 // run executes a script and bounds the wait. The script may be executed more than once.
 func (s *Store) run(ctx context.Context, doing string, script *redis.Script, args ...any) (reply, error) {
-	bounded, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout, fmt.Errorf("no answer within %v", s.cfg.Timeout))
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	values, err := script.Run(bounded, s.client, []string{s.prefix}, args...).Slice()
+	values, err := script.Run(ctx, s.client, []string{s.prefix}, args...).Slice()
 	if err != nil {
 		return nil, wrap(ctx, doing, err)
 	}

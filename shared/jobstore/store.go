@@ -45,12 +45,17 @@ func (s *Store) Close() error {
 
 // Ping asks the server for a sign of life: ErrUnavailable when there is none.
 func (s *Store) Ping(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	if err := s.client.Ping(bounded).Err(); err != nil {
+	if err := s.client.Ping(ctx).Err(); err != nil {
 		return wrap(ctx, "pinging redis", err)
 	}
 	return nil
+}
+
+// bounded limits one call, the repetitions of the client included.
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, s.cfg.Timeout, fmt.Errorf("no answer within %v", s.cfg.Timeout))
 }
 
 // names matches job ids and databases that may become part of keys and of space-separated values.
