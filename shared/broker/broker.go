@@ -75,7 +75,7 @@ func (b *Broker) Run(ctx context.Context) error {
 // *TopologyError when an operator is needed. It asks nobody: it tells what is known.
 func (b *Broker) Ready(context.Context) error {
 	for _, l := range []*link{b.publishing, b.consuming} {
-		e, down, _ := l.state()
+		e, _, down := l.state()
 		if e == nil {
 			return &NotReadyError{Reason: fmt.Sprintf("connection %q is down", l.name), Cause: down}
 		}
@@ -132,7 +132,7 @@ type QueueDepth struct {
 
 // Depths returns the depth of every queue of the topology. A queue that does not exist is left out.
 func (b *Broker) Depths(ctx context.Context) (map[string]QueueDepth, error) {
-	e, down, _ := b.consuming.state()
+	e, _, down := b.consuming.state()
 	if e == nil {
 		return nil, fmt.Errorf("measuring queues: %w: %w", ErrUnavailable, down)
 	}

@@ -220,19 +220,19 @@ func (l *link) set(e *epoch, down error) {
 
 // state returns the connection, or why there is none, and a channel that is closed when that
 // changes.
-func (l *link) state() (e *epoch, down error, changed <-chan struct{}) {
+func (l *link) state() (e *epoch, changed <-chan struct{}, down error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.current != nil && l.current.over() {
-		return nil, l.current.err(), l.changed
+		return nil, l.changed, l.current.err()
 	}
-	return l.current, l.down, l.changed
+	return l.current, l.changed, l.down
 }
 
 // await returns a connection that is up. It fails only when ctx ends.
 func (l *link) await(ctx context.Context) (*epoch, error) {
 	for {
-		e, _, changed := l.state()
+		e, changed, _ := l.state()
 		if e != nil {
 			return e, nil
 		}

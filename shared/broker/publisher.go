@@ -88,7 +88,7 @@ func (c *confirmChannel) reason(e *epoch) error {
 // ErrUnknown. It returns within the confirm timeout; the end of ctx ends the wait for a channel
 // and for the confirm.
 func (l *link) publish(ctx context.Context, exchange, key string, mandatory bool, m amqp.Publishing) error {
-	e, down, _ := l.state()
+	e, _, down := l.state()
 	if e == nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, down)
 	}
