@@ -504,6 +504,25 @@ func TestRequeue(t *testing.T) {
 	}
 }
 
+// Newer brokers give up on a message that came back too often. Ours ends with the dead letters.
+func TestDeliveryLimitDropsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.call(http.MethodPut, "/api/policies/"+h.path()+"/limit", map[string]any{
+		"pattern": "^ingesta\\.commands\\.", "apply-to": "queues", "definition": map[string]any{"delivery-limit": 2},
+	}, nil)
+	b := h.start()
+	consume(t, b, 1, func(_ context.Context, d *broker.Delivery) {
+		if err := d.Requeue(); err != nil {
+			t.Errorf("requeueing: %v", err)
+		}
+	})
+	publish(t, b, "job-1")
+	if dead := get(t, h.channel(), broker.DeadQueue); dead.MessageId != "job-1" || dead.RoutingKey != "mysql" {
+		t.Errorf("message %s under key %s is dead, want job-1 under mysql", dead.MessageId, dead.RoutingKey)
+	}
+}
+
 // One delivery that takes its time does not hold up the others.
 func TestHandlersRunSideBySide(t *testing.T) {
 	t.Parallel()
