@@ -101,18 +101,21 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 			return engine.Extraction{}, fmt.Errorf("estimating the size: %w", err)
 		}
 	}
-	var columns []catalog.Column
-	for _, c := range d.Columns {
-		if rule := d.Withholds(c.Name); rule != "" {
-			e.Withheld = append(e.Withheld, ingest.Withheld{Name: c.Name, Rule: rule})
-			continue
-		}
-		columns = append(columns, c)
-		// A field has no declared type: each document may hold another one.
-		e.Columns = append(e.Columns, ingest.Column{Name: c.Name, Type: encode.TypeText, SourceType: "bson"})
+	// No document need have any field, so whatever is declared exists.
+	declared := make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		declared[i] = c.Name
 	}
-	if len(columns) == 0 {
-		return engine.Extraction{}, ingest.Permanent(ingest.ColumnNotFound, nil, "dataset %s has no column that may be exported", d.Name)
+	selected, withheld, err := d.Select(declared)
+	if err != nil {
+		return engine.Extraction{}, err
+	}
+	e.Withheld = withheld
+	columns := make([]catalog.Column, len(selected))
+	for i, s := range selected {
+		columns[i] = s.Column
+		// A field has no declared type: each document may hold another one.
+		e.Columns = append(e.Columns, ingest.Column{Name: s.Name, Type: encode.TypeText, SourceType: "bson"})
 	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) {
 		if s.lost != nil {

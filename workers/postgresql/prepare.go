@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -155,29 +154,20 @@ func (s *session) columns(ctx context.Context, rows [][]string) ([]column, error
 
 // choose returns the columns that the dataset exports, in its order, and those it withholds.
 func choose(d catalog.Dataset, all []column) (chosen []column, withheld []ingest.Withheld, err error) {
-	wanted := d.Columns
-	if len(wanted) == 0 {
-		for _, c := range all {
-			wanted = append(wanted, catalog.Column{Name: c.name})
-		}
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.name
 	}
-	for _, w := range wanted {
-		i := slices.IndexFunc(all, func(c column) bool { return c.name == w.Name })
-		if i < 0 {
-			return nil, nil, ingest.Permanent(ingest.ColumnNotFound, nil, "column %q does not exist in dataset %q", w.Name, d.Name)
-		}
-		if rule := d.Withholds(w.Name); rule != "" {
-			withheld = append(withheld, ingest.Withheld{Name: w.Name, Rule: rule})
-			continue
-		}
-		c := all[i]
-		if w.JSON {
+	selected, withheld, err := d.Select(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range selected {
+		c := all[s.At]
+		if s.JSON {
 			c.fileType, c.recode = encode.TypeJSON, true
 		}
 		chosen = append(chosen, c)
-	}
-	if len(chosen) == 0 {
-		return nil, nil, ingest.Permanent(ingest.ColumnNotFound, nil, "dataset %q has no column that may be exported", d.Name)
 	}
 	return chosen, withheld, nil
 }

@@ -1,0 +1,53 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+func TestSelect(t *testing.T) {
+	source := []string{"id", "nombre", "password", "id"}
+	columns := func(names ...string) (declared []Column) {
+		for _, name := range names {
+			declared = append(declared, Column{Name: name, JSON: name == "nombre"})
+		}
+		return declared
+	}
+	tests := []struct {
+		name     string
+		dataset  Dataset
+		source   []string
+		selected string
+		withheld string
+		err      string // part of it
+	}{
+		{"all", Dataset{}, source, "[{{id false} 0} {{nombre false} 1} {{id false} 0}]", "[{password sensitive_name}]", ""},
+		{"declared, in their order", Dataset{Columns: columns("nombre", "id")}, source, "[{{nombre true} 1} {{id false} 0}]", "[]", ""},
+		{"declared and sensitive", Dataset{Columns: columns("password", "id")}, source, "[{{id false} 0}]", "[{password sensitive_name}]", ""},
+		{"allowed", Dataset{Columns: columns("password"), Allow: []string{"password"}}, source, "[{{password false} 2}]", "[]", ""},
+		{"missing", Dataset{Name: "users", Columns: columns("id", "apodo")}, source, "[]", "[]", `"apodo" does not exist in dataset "users"`},
+		{"missing and sensitive", Dataset{Name: "users", Columns: columns("token")}, source, "[]", "[]", `"token" does not exist`},
+		{"nothing left", Dataset{Name: "users"}, source[2:3], "[]", "[]", `dataset "users" has no column that may be exported`},
+		{"an empty source", Dataset{Name: "users"}, nil, "[]", "[]", "no column that may be exported"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			selected, withheld, err := test.dataset.Select(test.source)
+			if got := fmt.Sprint(selected); got != test.selected {
+				t.Errorf("selected %s, want %s", got, test.selected)
+			}
+			if got := fmt.Sprint(withheld); got != test.withheld {
+				t.Errorf("withheld %s, want %s", got, test.withheld)
+			}
+			switch {
+			case test.err == "" && err != nil:
+				t.Errorf("refused with %v", err)
+			case test.err != "" && (!ingest.HasCode(err, ingest.ColumnNotFound) || !strings.Contains(err.Error(), test.err)):
+				t.Errorf("got %v, want an error of code %s that says %q", err, ingest.ColumnNotFound, test.err)
+			}
+		})
+	}
+}
