@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/auth"
@@ -33,14 +32,15 @@ var passing = map[int32]bool{
 	246: true, // no snapshot yet
 }
 
-// failure turns an error of the driver into one of the system, by type and code alone. When ctx
-// has ended its cause is the answer.
+// failure names err in the system's terms, by the types of errors and the server's codes, never by
+// their text. When ctx is over, its error is what counts. What has a name already comes back as it
+// is.
 func failure(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("the operation was given up: %w", context.Cause(ctx))
+	if named, ok := errors.AsType[*ingest.Error](err); ok {
+		return named
 	}
-	if _, ok := errors.AsType[*ingest.Error](err); ok {
-		return err
+	if over := ctx.Err(); over != nil {
+		return over
 	}
 	if command, ok := errors.AsType[mongo.CommandError](err); ok && command.Code != 0 {
 		return ofCommand(command, err)

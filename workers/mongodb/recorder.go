@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,6 @@ type recorder struct {
 	path       []byte            // scratch: the full name of an undeclared field
 	repeated   int64             // fields that a document held twice
 	bad        int64             // strings that were not UTF-8, outside of JSON
-	blank      int64             // records that are an empty line
 }
 
 // field is a declared field, or one on the way to a declared field.
@@ -188,9 +188,6 @@ func (r *recorder) write(v value, isJSON bool) error {
 	switch v.kind {
 	case kindMissing, kindNull:
 		r.csv.Null()
-		if len(r.values) == 1 {
-			r.blank++
-		}
 	case kindString:
 		r.string(text(v.data), isJSON)
 	case kindBool:
@@ -207,7 +204,7 @@ func (r *recorder) write(v value, isJSON bool) error {
 		r.ext.dst = appendDecimal(r.ext.dst[:0], v.data)
 		r.csv.Raw(r.ext.dst)
 	case kindObjectID:
-		r.ext.dst = appendHex(r.ext.dst[:0], v.data)
+		r.ext.dst = hex.AppendEncode(r.ext.dst[:0], v.data)
 		r.csv.Raw(r.ext.dst)
 	case kindBinary:
 		if subtype, content := binaryOf(v.data); subtype == subtypeUUID && len(content) == 16 {
@@ -245,13 +242,6 @@ func (r *recorder) string(s []byte, isJSON bool) {
 	r.csv.Text(s)
 }
 
-func appendHex(dst, src []byte) []byte {
-	for _, b := range src {
-		dst = append(dst, hexDigits[b>>4], hexDigits[b&0xF])
-	}
-	return dst
-}
-
 // rows returns how many records were written.
 func (r *recorder) rows() int64 { return r.csv.Rows() }
 
@@ -273,8 +263,5 @@ func (r *recorder) warnings() []string {
 	if bad := r.bad + r.ext.bad; bad > 0 {
 		all = append(all, fmt.Sprintf("%d strings are not UTF-8: their wrong bytes are exported as U+FFFD", bad))
 	}
-	if r.blank > 0 {
-		all = append(all, fmt.Sprintf("%d records are a single NULL: an empty line, which some readers skip", r.blank))
-	}
-	return all
+	return append(all, r.csv.Warnings()...)
 }

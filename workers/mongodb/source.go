@@ -10,7 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
@@ -18,23 +17,20 @@ import (
 const closeTimeout = 3 * time.Second
 
 // Source is a MongoDB database. It keeps no connection of its own.
-type Source struct {
-	cfg Config
-	log *slog.Logger
-}
+type Source struct{ cfg Config }
 
 var _ engine.Source = (*Source)(nil)
 
 // New returns a source that connects when it is asked to. Its only error is a configuration that
 // makes no sense.
-func New(cfg Config, log *slog.Logger) (*Source, error) {
+func New(cfg Config, _ *slog.Logger) (*Source, error) {
 	if cfg.Database == "" {
 		return nil, errors.New("configuring MongoDB: MONGO_DATABASE is empty")
 	}
 	if _, err := cfg.options(); err != nil {
 		return nil, fmt.Errorf("configuring MongoDB: %w", err)
 	}
-	return &Source{cfg: cfg, log: log.With("database", ingest.MongoDB)}, nil
+	return &Source{cfg: cfg}, nil
 }
 
 // Ping connects, logs in and asks for an answer.
@@ -66,8 +62,8 @@ func (s *Source) Open(ctx context.Context) (engine.Session, error) {
 
 // connect makes a client. It reaches the server with its first command.
 func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	// Made anew for each client: the driver writes to the options it is given.
 	opts, err := s.cfg.options()

@@ -56,7 +56,7 @@ func failure(ctx context.Context, err error) error {
 		errors.Is(err, context.DeadlineExceeded) {
 		return ingest.Transient(ingest.SourceUnavailable, err, "the MySQL server cannot be reached, or the connection was lost")
 	}
-	return ingest.Permanent(ingest.Internal, err, "reading from MySQL failed in a way nobody foresaw; the worker's log has the cause")
+	return ingest.AsError(err)
 }
 
 // refusal names what the server refused.

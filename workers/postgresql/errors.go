@@ -35,7 +35,7 @@ func failure(ctx context.Context, err error) error {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ingest.Transient(ingest.SourceUnavailable, err, "the PostgreSQL server cannot be reached, or the connection was lost")
 	}
-	return ingest.Permanent(ingest.Internal, err, "reading from PostgreSQL failed in a way nobody foresaw; the worker's log has the cause")
+	return ingest.AsError(err)
 }
 
 // refusal names what the server refused. States are of two parts: a class of two characters and

@@ -79,14 +79,14 @@ func (s *session) guarded(ctx context.Context, f func() error) error {
 		return failed
 	}
 	// Also when ctx is over: it may be this dataset's alone.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	after, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), stopTimeout, errors.New("ending the savepoint timed out"))
 	defer cancel()
 	undo := "RELEASE SAVEPOINT dataset"
 	if failed != nil {
 		undo = "ROLLBACK TO SAVEPOINT dataset; " + undo
 	}
 	if err := s.exec(after, undo); err != nil && failed == nil {
-		return failure(after, fmt.Errorf("releasing the savepoint: %w", err))
+		return failure(ctx, fmt.Errorf("releasing the savepoint: %w", err))
 	}
 	return failed
 }

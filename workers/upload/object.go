@@ -278,7 +278,7 @@ func (o *Object) Abort(ctx context.Context) error {
 	}
 	// Forgotten even if the abort fails: AbortStale takes care of it from here on.
 	o.store.forget(o.uploadID)
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
+	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), abortLimit, errors.New("aborting the upload timed out"))
 	defer stop()
 	return o.store.abort(ctx, o.key, o.uploadID)
 }
