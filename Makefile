@@ -44,6 +44,7 @@ lint: ## what machines can hold of the rules: format, imports, comments, errors
 
 .PHONY: stack-tool
 stack-tool:
+	@test -x bin/local/stack || echo "compiling the stack's own command: half a minute the first time"
 	@cd deploy/local && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../bin/local/stack ./cmd/stack
 
 .PHONY: up
