@@ -126,9 +126,9 @@ func parse(cfg any, vars map[string]string, fields []env.FieldParams) []error {
 		var empty env.EmptyVarError
 		switch {
 		case errors.As(e, &missing):
-			problems = append(problems, fmt.Errorf("%s is required and not set", missing.Key))
+			problems = append(problems, fmt.Errorf("%s is required and not set", named(missing.Key)))
 		case errors.As(e, &empty):
-			problems = append(problems, fmt.Errorf("%s is required and empty", empty.Key))
+			problems = append(problems, fmt.Errorf("%s is required and empty", named(empty.Key)))
 		}
 	}
 	// The library names the struct's field; people set variables. A variable parsed alone tells
@@ -151,6 +151,14 @@ func parse(cfg any, vars map[string]string, fields []env.FieldParams) []error {
 		problems = append(problems, err)
 	}
 	return problems
+}
+
+// named returns the variable and the one it falls back to.
+func named(name string) string {
+	if fallback, ok := strings.CutPrefix(name, "SOURCE_"); ok {
+		return name + " (or " + fallback + ")"
+	}
+	return name
 }
 
 func flatten(err error) []error {
