@@ -46,7 +46,7 @@ type Config struct {
 }
 
 // Validate reports what the parts cannot see by themselves.
-func (c *Config) Validate() error {
+func (c Config) Validate() error {
 	var problems []error
 	if c.Port < 0 || c.Port > 65535 {
 		problems = append(problems, fmt.Errorf("GATEWAY_PORT %d is not a port", c.Port))

@@ -4,6 +4,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,6 +31,18 @@ type Config struct {
 	Broker      broker.Config
 	Upload      upload.Config
 	Engine      engine.Config
+}
+
+// Validate reports what the parts cannot see by themselves.
+func (c Config) Validate() error {
+	var problems []error
+	if c.Port < 0 || c.Port > 65535 {
+		problems = append(problems, fmt.Errorf("WORKER_PORT %d is not a port", c.Port))
+	}
+	if c.Engine.GiveUpAfter >= c.Jobs.Lease {
+		problems = append(problems, fmt.Errorf("INGESTA_LEASE_GIVE_UP (%v) must be shorter than INGESTA_LEASE (%v): an attempt ends before another may begin", c.Engine.GiveUpAfter, c.Jobs.Lease))
+	}
+	return errors.Join(problems...)
 }
 
 // Run serves the database until ctx ends, then settles what it runs. A source, broker, Redis or

@@ -25,8 +25,8 @@ type Config struct {
 	MaxWait     time.Duration `env:"INGESTA_MAX_WAIT" envDefault:"5m"`     // longer wishes are cut to it
 }
 
-// Validate reports values that make no sense.
-func (c *Config) Validate() error {
+// Validate reports every value that cannot work.
+func (c Config) Validate() error {
 	if c.MaxWait < 0 || c.DefaultWait < 0 || c.DefaultWait > c.MaxWait {
 		return fmt.Errorf("INGESTA_DEFAULT_WAIT (%s) must lie between 0 and INGESTA_MAX_WAIT (%s)", c.DefaultWait, c.MaxWait)
 	}

@@ -29,8 +29,8 @@ type Config struct {
 	OutboxAge time.Duration `env:"INGESTA_OUTBOX_AGE" envDefault:"30s"`
 }
 
-// Validate reports values that make no sense.
-func (c *Config) Validate() error {
+// Validate reports every value that cannot work.
+func (c Config) Validate() error {
 	var problems []error
 	if err := ingest.CheckKeyTemplate(c.KeyTemplate); err != nil {
 		problems = append(problems, fmt.Errorf("INGESTA_KEY_TEMPLATE: %w", err))

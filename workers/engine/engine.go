@@ -25,17 +25,19 @@ type Config struct {
 	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`         // for running jobs to finish at shutdown
 }
 
-// Validate reports settings that cannot work.
+// Validate reports every value that cannot work.
 func (c Config) Validate() error {
-	switch {
-	case c.Concurrency < 1:
-		return fmt.Errorf("INGESTA_CONCURRENCY is %d: want at least 1", c.Concurrency)
-	case c.RenewEvery <= 0 || c.GiveUpAfter <= c.RenewEvery:
-		return fmt.Errorf("INGESTA_LEASE_GIVE_UP (%v) must be longer than INGESTA_LEASE_RENEW (%v), and both positive", c.GiveUpAfter, c.RenewEvery)
-	case c.Grace < 0:
-		return fmt.Errorf("INGESTA_GRACE is %v: want none or a positive duration", c.Grace)
+	var problems []error
+	if c.Concurrency < 1 {
+		problems = append(problems, fmt.Errorf("INGESTA_CONCURRENCY %d is less than 1", c.Concurrency))
 	}
-	return nil
+	if c.RenewEvery <= 0 || c.GiveUpAfter <= c.RenewEvery {
+		problems = append(problems, fmt.Errorf("INGESTA_LEASE_GIVE_UP (%v) must be longer than INGESTA_LEASE_RENEW (%v), and both positive", c.GiveUpAfter, c.RenewEvery))
+	}
+	if c.Grace < 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_GRACE %v is negative", c.Grace))
+	}
+	return errors.Join(problems...)
 }
 
 // Parts are what an Engine works with. It owns none of them.

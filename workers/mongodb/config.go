@@ -35,6 +35,16 @@ type Config struct {
 // application is how the sessions show in the server's logs and in currentOp.
 const application = "ingesta"
 
+// Validate reports values that the driver cannot work with.
+func (c Config) Validate() error {
+	var problems []error
+	if c.Database == "" {
+		problems = append(problems, errors.New("MONGO_DATABASE is empty"))
+	}
+	_, err := c.options()
+	return errors.Join(append(problems, err)...)
+}
+
 // options returns the driver's form of the configuration.
 func (c Config) options() (*options.ClientOptions, error) {
 	opts := options.Client().
@@ -56,7 +66,7 @@ func (c Config) options() (*options.ClientOptions, error) {
 		})
 	}
 	if opts.Validate() != nil {
-		return nil, errors.New("the MONGO_* settings do not make a valid address and login")
+		return nil, errors.New("reading the MONGO_* settings: they do not make a valid address and login")
 	}
 	return opts, nil
 }

@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,11 +23,8 @@ var _ engine.Source = (*Source)(nil)
 // New returns a source that connects when it is asked to. Its only error is a configuration that
 // makes no sense.
 func New(cfg Config, _ *slog.Logger) (*Source, error) {
-	if cfg.Database == "" {
-		return nil, errors.New("configuring MongoDB: MONGO_DATABASE is empty")
-	}
-	if _, err := cfg.options(); err != nil {
-		return nil, fmt.Errorf("configuring MongoDB: %w", err)
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
 	return &Source{cfg: cfg}, nil
 }
@@ -68,7 +64,7 @@ func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
 	// Made anew for each client: the driver writes to the options it is given.
 	opts, err := s.cfg.options()
 	if err != nil {
-		return nil, fmt.Errorf("configuring MongoDB: %w", err)
+		return nil, err
 	}
 	client, err := mongo.Connect(opts)
 	if err != nil {

@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"database/sql/driver"
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -23,6 +25,21 @@ type Config struct {
 
 // connectTimeout bounds reaching the server and logging in.
 const connectTimeout = 10 * time.Second
+
+// Validate reports values that the driver cannot work with.
+func (c Config) Validate() error {
+	_, err := c.connector()
+	return err
+}
+
+// connector returns the driver's way to the server. It uses no network yet.
+func (c Config) connector() (driver.Connector, error) {
+	connector, err := mysql.NewConnector(c.driverConfig())
+	if err != nil {
+		return nil, fmt.Errorf("reading the SOURCE_MYSQL_* settings: %w", err)
+	}
+	return connector, nil
+}
 
 // driverConfig returns the configuration in the driver's form.
 func (c Config) driverConfig() *mysql.Config {

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
@@ -29,9 +27,9 @@ var _ engine.Source = (*Source)(nil)
 // New returns a source that connects when it is asked to. Its only error is a configuration that
 // makes no sense.
 func New(cfg Config, log *slog.Logger) (*Source, error) {
-	connector, err := mysql.NewConnector(cfg.driverConfig())
+	connector, err := cfg.connector()
 	if err != nil {
-		return nil, fmt.Errorf("reading the SOURCE_MYSQL_* settings: %w", err)
+		return nil, err
 	}
 	return &Source{connector: connector, log: log.With("database", ingest.MySQL)}, nil
 }

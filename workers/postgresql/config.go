@@ -1,9 +1,12 @@
 package postgresql
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pharmavida/ingesta/shared/config"
 )
@@ -20,6 +23,22 @@ type Config struct {
 
 // connectTimeout bounds reaching one address of the server and logging in.
 const connectTimeout = 10 * time.Second
+
+// Validate reports values that the driver cannot work with.
+func (c Config) Validate() error {
+	_, err := c.driverConfig()
+	return err
+}
+
+// driverConfig returns the configuration in the driver's form.
+func (c Config) driverConfig() (*pgconn.Config, error) {
+	parsed, err := pgconn.ParseConfig(c.connString())
+	if err != nil {
+		// The library's error quotes parts of what it could not read, which may be the password.
+		return nil, fmt.Errorf("reading the POSTGRES_* settings: host, port or sslmode (%q) is not valid", c.SSLMode)
+	}
+	return parsed, nil
+}
 
 // connString returns the configuration in libpq's keyword form.
 func (c Config) connString() string {

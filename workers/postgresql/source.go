@@ -31,10 +31,9 @@ var _ engine.Source = (*Source)(nil)
 // New returns a source that connects when it is asked to. Its only error is a configuration that
 // makes no sense.
 func New(cfg Config, log *slog.Logger) (*Source, error) {
-	parsed, err := pgconn.ParseConfig(cfg.connString())
+	parsed, err := cfg.driverConfig()
 	if err != nil {
-		// The library's error quotes parts of what it could not read, which may be the password.
-		return nil, fmt.Errorf("reading the POSTGRES_* settings: host, port or sslmode (%q) is not valid", cfg.SSLMode)
+		return nil, err
 	}
 	parsed.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		// Closing the socket alone would leave the statement running until it writes.

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -39,25 +40,28 @@ const (
 	maxParts    = 10_000
 )
 
-// Validate reports the first setting that cannot work.
+// Validate reports every value that cannot work.
 func (c Config) Validate() error {
-	switch {
-	case c.Bucket == "":
-		return fmt.Errorf("AWS_BUCKET_NAME is empty")
-	case c.PartSize < minPartSize:
-		return fmt.Errorf("INGESTA_UPLOAD_PART_SIZE is %v: S3 wants parts of at least %v", c.PartSize, Size(minPartSize))
-	case c.PartSize > maxPartSize:
-		return fmt.Errorf("INGESTA_UPLOAD_PART_SIZE is %v: S3 takes parts of at most %v", c.PartSize, Size(maxPartSize))
-	case c.Memory < 2*c.PartSize:
-		return fmt.Errorf("INGESTA_UPLOAD_MEMORY is %v: it must hold two parts of %v, one to fill and one to send", c.Memory, c.PartSize)
-	case c.Parallel < 1:
-		return fmt.Errorf("INGESTA_UPLOAD_PARALLEL is %d: at least one part must be on its way", c.Parallel)
-	case c.Timeout <= 0:
-		return fmt.Errorf("INGESTA_S3_TIMEOUT is %v: it must be positive", c.Timeout)
-	case c.Attempts < 1:
-		return fmt.Errorf("INGESTA_S3_ATTEMPTS is %d: at least one is needed", c.Attempts)
+	var problems []error
+	if c.Bucket == "" {
+		problems = append(problems, errors.New("AWS_BUCKET_NAME is empty"))
 	}
-	return nil
+	if c.PartSize < minPartSize || c.PartSize > maxPartSize {
+		problems = append(problems, fmt.Errorf("INGESTA_UPLOAD_PART_SIZE is %v: S3 takes parts of %v to %v", c.PartSize, Size(minPartSize), Size(maxPartSize)))
+	}
+	if c.Memory < 2*c.PartSize {
+		problems = append(problems, fmt.Errorf("INGESTA_UPLOAD_MEMORY is %v: it must hold two parts of %v, one to fill and one to send", c.Memory, c.PartSize))
+	}
+	if c.Parallel < 1 {
+		problems = append(problems, fmt.Errorf("INGESTA_UPLOAD_PARALLEL %d is less than 1", c.Parallel))
+	}
+	if c.Timeout <= 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_S3_TIMEOUT %v is not positive", c.Timeout))
+	}
+	if c.Attempts < 1 {
+		problems = append(problems, fmt.Errorf("INGESTA_S3_ATTEMPTS %d is less than 1", c.Attempts))
+	}
+	return errors.Join(problems...)
 }
 
 // Size is a number of bytes. Its text form is a whole number with an optional unit: B, KiB, MiB
