@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"time"
@@ -34,8 +35,8 @@ type mark struct {
 	Recetas int    `bson:"recetas"`
 }
 
-// load brings the database named by the environment to the wanted size and prints what it did.
-func load(ctx context.Context, getenv func(string) string, medicos, recetas int) error {
+// load brings the database named by the environment to the wanted size and writes what it did to out.
+func load(ctx context.Context, out io.Writer, getenv func(string) string, medicos, recetas int) error {
 	address := url.URL{
 		Scheme:   "mongodb",
 		Host:     net.JoinHostPort(getenv("MONGO_HOST"), getenv("MONGO_PORT")),
@@ -47,7 +48,7 @@ func load(ctx context.Context, getenv func(string) string, medicos, recetas int)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", address.Host, err)
 	}
-	defer client.Disconnect(context.WithoutCancel(ctx))
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }()
 
 	marks := client.Database(markDatabase).Collection(markCollection)
 	want := mark{ID: markID, Version: version, Medicos: medicos, Recetas: recetas}
@@ -57,7 +58,7 @@ func load(ctx context.Context, getenv func(string) string, medicos, recetas int)
 		return fmt.Errorf("reading the mark at %s: %w", address.Host, err)
 	}
 	if have == want {
-		fmt.Println("unchanged")
+		fmt.Fprintln(out, "unchanged")
 		return nil
 	}
 
@@ -74,7 +75,7 @@ func load(ctx context.Context, getenv func(string) string, medicos, recetas int)
 	if _, err := marks.InsertOne(ctx, want); err != nil {
 		return fmt.Errorf("writing the mark: %w", err)
 	}
-	fmt.Printf("medicos %d, recetas %d\n", medicos, recetas)
+	fmt.Fprintf(out, "medicos %d, recetas %d\n", medicos, recetas)
 	return nil
 }
 

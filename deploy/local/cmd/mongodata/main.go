@@ -16,11 +16,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	medicos := flag.Int("medicos", 150, "how many medicos")
 	recetas := flag.Int("recetas", 450, "how many recetas")
 	flag.Parse()
-	if err := load(ctx, os.Getenv, *medicos, *recetas); err != nil {
+	err := load(ctx, os.Stdout, os.Getenv, *medicos, *recetas)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mongodata:", err)
 		os.Exit(1)
 	}

@@ -110,7 +110,7 @@ func (c Chooser) Choose(parts []Part) (map[string]int, error) {
 // Free reports whether nobody listens on the port, on the loopback address or on all.
 func Free(port int) bool {
 	for _, host := range []string{"127.0.0.1", ""} {
-		listener, err := net.Listen("tcp4", net.JoinHostPort(host, strconv.Itoa(port)))
+		listener, err := net.Listen("tcp4", net.JoinHostPort(host, strconv.Itoa(port))) //nolint:noctx // answers at once
 		if err != nil {
 			return false
 		}

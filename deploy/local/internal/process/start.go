@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -51,8 +52,8 @@ func Start(c Command, mark, log string) (*Started, error) {
 	defer output.Close()
 	fmt.Fprintf(output, "--- started %s\n", time.Now().UTC().Format(time.RFC3339))
 
-	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env = append(c.Env[:len(c.Env):len(c.Env)], MarkVariable+"="+mark)
+	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // the process outlives the caller and its context
+	cmd.Env = slices.Concat(c.Env, []string{MarkVariable + "=" + mark})
 	cmd.Dir = c.Dir
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = c.Account.attributes()
@@ -61,8 +62,7 @@ func Start(c Command, mark, log string) (*Started, error) {
 	}
 	id, err := Identify(cmd.Process.Pid)
 	if err != nil {
-		cmd.Process.Kill()
-		return nil, errors.Join(err, cmd.Wait())
+		return nil, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	started := &Started{ID: id, ended: make(chan struct{})}
 	// The goroutine lives as long as the server or this program, whichever ends first: the server is

@@ -113,7 +113,7 @@ func (p Postgres) removeStaleLock() error {
 	first, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || process.Running(pid) {
-		return nil // PostgreSQL decides
+		return nil //nolint:nilerr // a lock that cannot be read is PostgreSQL's to judge
 	}
 	if err := os.Remove(lock); err != nil {
 		return fmt.Errorf("removing PostgreSQL's stale lock file: %w", err)

@@ -76,7 +76,9 @@ func (r Redis) ready(ctx context.Context) error {
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
+		if err := conn.SetDeadline(deadline); err != nil {
+			return fmt.Errorf("limiting the time of PING: %w", err)
+		}
 	}
 	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nPING\r\n", r.Password); err != nil {
 		return fmt.Errorf("sending PING: %w", err)
