@@ -10,7 +10,6 @@ import (
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/jobstore"
-	"github.com/pharmavida/ingesta/shared/telemetry"
 )
 
 // AuthMode says how callers prove who they are.
@@ -38,7 +37,6 @@ type Config struct {
 	Port        int         `env:"GATEWAY_PORT" envDefault:"8000"`
 	Auth        AuthMode    `env:"AUTH_MODE"`    // in development, nothing means none
 	CatalogFile string      `env:"CATALOG_FILE"` // empty: the built-in catalog
-	Telemetry   telemetry.Config
 	API         api.Config
 	Jobs        jobs.Config
 	Store       jobstore.Config

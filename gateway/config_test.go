@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 func TestConfig(t *testing.T) {
@@ -43,7 +44,7 @@ func TestConfig(t *testing.T) {
 	}
 	var cfg Config
 	if _, err := config.Load(&cfg, nil); err != nil || cfg.Port != 8000 || cfg.API.DefaultWait != 0 || cfg.API.MaxWait != 5*time.Minute ||
-		cfg.Jobs.KeyTemplate != "{database}/{object}_{stamp}.csv" {
+		cfg.Jobs.KeyTemplate != ingest.DefaultKeyTemplate {
 		t.Errorf("the defaults are %+v, %v", cfg, err)
 	}
 }

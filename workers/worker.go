@@ -26,7 +26,6 @@ type Config struct {
 	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
 	Port        int         `env:"WORKER_PORT" envDefault:"8081"` // health and metrics
 	CatalogFile string      `env:"CATALOG_FILE"`                  // empty: the built-in catalog
-	Telemetry   telemetry.Config
 	Jobs        jobstore.Config
 	Broker      broker.Config
 	Upload      upload.Config

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pharmavida/ingesta/gateway"
 	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/telemetry"
 	"github.com/pharmavida/ingesta/workers"
 	"github.com/pharmavida/ingesta/workers/mongodb"
 	"github.com/pharmavida/ingesta/workers/mysql"
@@ -21,6 +22,7 @@ import (
 // is undocumented, none is documented in vain, and the defaults shown are the true ones.
 func TestVariablesAreDocumented(t *testing.T) {
 	var programs struct {
+		Telemetry  telemetry.Config
 		Gateway    gateway.Config
 		Worker     workers.Config
 		MongoDB    mongodb.Config

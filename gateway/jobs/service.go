@@ -19,8 +19,7 @@ import (
 
 // Config says how jobs are named and how often they are looked after.
 type Config struct {
-	// KeyTemplate makes the keys of objects: {database}, {object} and {stamp} are filled in.
-	KeyTemplate string `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
+	KeyTemplate ingest.KeyTemplate `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
 
 	// ReconcileInterval is how often the leading gateway looks for what was left undone.
 	ReconcileInterval time.Duration `env:"INGESTA_RECONCILE_INTERVAL" envDefault:"5s"`
@@ -32,9 +31,6 @@ type Config struct {
 // Validate reports every value that cannot work.
 func (c Config) Validate() error {
 	var problems []error
-	if err := ingest.CheckKeyTemplate(c.KeyTemplate); err != nil {
-		problems = append(problems, fmt.Errorf("INGESTA_KEY_TEMPLATE: %w", err))
-	}
 	if c.ReconcileInterval <= 0 {
 		problems = append(problems, errors.New("INGESTA_RECONCILE_INTERVAL must be positive"))
 	}

@@ -92,7 +92,7 @@ func (s *Service) prepare(r Request) ([]jobstore.Submission, *jobstore.Idempoten
 		}
 		targets := make([]ingest.Target, len(datasets))
 		for j, d := range datasets {
-			targets[j] = ingest.Target{Dataset: d.Name, Key: ingest.KeyTemplate(s.cfg.KeyTemplate, order.Database, d.Object)}
+			targets[j] = ingest.Target{Dataset: d.Name, Key: s.cfg.KeyTemplate.Key(order.Database, d.Object)}
 		}
 		submissions[i] = jobstore.Submission{
 			ID: id.String(), Database: order.Database, Targets: targets,

@@ -14,6 +14,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -117,6 +118,25 @@ func (db Database) Dataset(name string) (Dataset, bool) {
 		}
 	}
 	return Dataset{}, false
+}
+
+// Choose returns the named datasets, in the order of the file, or all of them when none is named.
+func (db Database) Choose(names []string) ([]Dataset, error) {
+	if len(names) == 0 {
+		return db.Datasets, nil
+	}
+	for _, name := range names {
+		if _, ok := db.Dataset(name); !ok {
+			return nil, fmt.Errorf("database %s has no dataset %q: choose from %s", db.Name, name, strings.Join(db.Names(), ", "))
+		}
+	}
+	var chosen []Dataset
+	for _, d := range db.Datasets {
+		if slices.Contains(names, d.Name) {
+			chosen = append(chosen, d)
+		}
+	}
+	return chosen, nil
 }
 
 // Names returns the names of the datasets, in the order of the file.

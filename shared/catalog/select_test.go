@@ -51,3 +51,19 @@ func TestSelect(t *testing.T) {
 		})
 	}
 }
+
+func TestChoose(t *testing.T) {
+	db := Database{Name: "mysql", Datasets: []Dataset{{Name: "users"}, {Name: "compras"}, {Name: "lotes"}}}
+	for want, names := range map[string][]string{
+		"[users compras lotes]": nil,
+		"[users lotes]":         {"lotes", "users", "lotes"},
+	} {
+		chosen, err := db.Choose(names)
+		if got := fmt.Sprint(Database{Datasets: chosen}.Names()); err != nil || got != want {
+			t.Errorf("%v chose %s, %v; want %s in the order of the file", names, got, err, want)
+		}
+	}
+	if _, err := db.Choose([]string{"users", "usuarios"}); err == nil || !strings.Contains(err.Error(), `"usuarios": choose from users, compras, lotes`) {
+		t.Errorf("an unknown dataset: got %v, want an error that lists the known ones", err)
+	}
+}

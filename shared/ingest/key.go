@@ -8,15 +8,19 @@ import (
 	"time"
 )
 
+// KeyTemplate makes the keys of objects: {database}, {object} and {stamp} are filled in.
+type KeyTemplate string
+
 // DefaultKeyTemplate makes keys such as mysql/users_20250102_153045.csv.
-const DefaultKeyTemplate = "{database}/{object}_{stamp}.csv"
+const DefaultKeyTemplate KeyTemplate = "{database}/{object}_{stamp}.csv"
 
 const stampMark = "{stamp}"
 
 var keyForm = regexp.MustCompile(`^[A-Za-z0-9_.{}/=-]+$`)
 
-// CheckKeyTemplate reports why keys made from the template could collide or could not be written.
-func CheckKeyTemplate(template string) error {
+// UnmarshalText refuses a template whose keys could collide or could not be written.
+func (t *KeyTemplate) UnmarshalText(text []byte) error {
+	template := string(text)
 	rest := template
 	for _, mark := range []string{"{database}", "{object}", stampMark} {
 		if !strings.Contains(template, mark) {
@@ -32,20 +36,21 @@ func CheckKeyTemplate(template string) error {
 	case strings.HasPrefix(template, "/"), strings.Contains(template, "//"), strings.Contains(template, ".."):
 		return fmt.Errorf("the key template %q must neither begin with a slash nor hold two dots or two slashes in a row", template)
 	}
+	*t = KeyTemplate(template)
 	return nil
 }
 
-// KeyTemplate fills in all of the template but the stamp, which is known at acceptance.
-func KeyTemplate(template string, database Database, object string) string {
-	return strings.NewReplacer("{database}", string(database), "{object}", object).Replace(template)
+// Key fills in all of the template but the stamp, which is known at acceptance.
+func (t KeyTemplate) Key(database Database, object string) string {
+	return strings.NewReplacer("{database}", string(database), "{object}", object).Replace(string(t))
 }
 
-// ResolveKey fills in the stamp: the second of acceptance in UTC, and for the second and later
+// ResolveKey fills in the stamp of a key: the second of acceptance in UTC, and for the second and later
 // jobs of the same database in the same second their number, counted from 1.
-func ResolveKey(template string, accepted time.Time, number int64) string {
+func ResolveKey(key string, accepted time.Time, number int64) string {
 	stamp := accepted.UTC().Format("20060102_150405")
 	if number > 1 {
 		stamp += "_" + strconv.FormatInt(number, 10)
 	}
-	return strings.ReplaceAll(template, stampMark, stamp)
+	return strings.ReplaceAll(key, stampMark, stamp)
 }

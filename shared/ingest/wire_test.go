@@ -187,20 +187,21 @@ func TestErrors(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	if err := CheckKeyTemplate(DefaultKeyTemplate); err != nil {
-		t.Errorf("the default template is refused: %v", err)
+	var template KeyTemplate
+	if err := template.UnmarshalText([]byte(DefaultKeyTemplate)); err != nil || template != DefaultKeyTemplate {
+		t.Errorf("the default template became %q: %v", template, err)
 	}
 	for _, bad := range []string{"", "{database}/{object}.csv", "{object}_{stamp}", "{database}_{stamp}", "/{database}/{object}_{stamp}", "{database}/../{object}_{stamp}", "{database}//{object}_{stamp}", "{database}/{object}_{stamp}_{user}", "{database}/{object} {stamp}"} {
-		if err := CheckKeyTemplate(bad); err == nil {
+		if err := template.UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("accepted the key template %q", bad)
 		}
 	}
-	template := KeyTemplate("lake/{object}/{database}_{object}_{stamp}.csv", MySQL, "users")
+	key := KeyTemplate("lake/{object}/{database}_{object}_{stamp}.csv").Key(MySQL, "users")
 	for number, want := range map[int64]string{
 		1: "lake/users/mysql_users_20250102_153045.csv",
 		2: "lake/users/mysql_users_20250102_153045_2.csv",
 	} {
-		if got := ResolveKey(template, accepted.In(time.FixedZone("", -5*3600)), number); got != want {
+		if got := ResolveKey(key, accepted.In(time.FixedZone("", -5*3600)), number); got != want {
 			t.Errorf("number %d: got %s, want %s", number, got, want)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -278,10 +277,7 @@ func TestUnreadableCommands(t *testing.T) {
 func TestRunOnce(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3)})
 	db, _ := s.parts.Catalog.Database(ingest.MySQL)
-	report, err := RunOnce(t.Context(), db, nil, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	report := RunOnce(t.Context(), db.Name, db.Datasets, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log)
 	out, err := json.Marshal(report)
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +299,11 @@ func TestRunOnce(t *testing.T) {
 	if body, ok := s.object(strings.TrimPrefix(users.URL, "s3://"+s.bucket+"/")); !ok || body != "id\n1\n2\n3\n" {
 		t.Errorf("the object is %q", body)
 	}
-	if _, err := RunOnce(t.Context(), db, []string{"usuarios"}, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log); err == nil || !strings.Contains(fmt.Sprint(err), "users, compras") {
-		t.Errorf("an unknown dataset: got %v, want an error that lists the known ones", err)
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	report = RunOnce(stopped, db.Name, db.Datasets, ingest.DefaultKeyTemplate, s.source, s.lake, s.parts.Log)
+	if users := report.Results.Of("users"); report.Status != ingest.Failed || users.Code != ingest.Shutdown {
+		t.Errorf("after an interrupt: got status %s and %+v, want an error that says so", report.Status, users)
 	}
 }

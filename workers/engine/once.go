@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -21,27 +19,14 @@ type Report struct {
 	Results  ingest.Results  `json:"result"`
 }
 
-// RunOnce exports the named datasets of the database, or all of them when none is named, under
-// keys made from the template and the present second. It neither retries nor writes a manifest:
-// it is for looking at one database by hand. The error tells of names the catalog does not have;
-// what happens to a dataset stands in the report.
-func RunOnce(ctx context.Context, db catalog.Database, names []string, template string, source Source, lake *upload.Store, log *slog.Logger) (Report, error) {
-	var datasets []catalog.Dataset
-	for _, d := range db.Datasets {
-		if len(names) == 0 || slices.Contains(names, d.Name) {
-			datasets = append(datasets, d)
-		}
-	}
-	for _, name := range names {
-		if _, ok := db.Dataset(name); !ok {
-			return Report{}, fmt.Errorf("database %s has no dataset %q: choose from %s", db.Name, name, strings.Join(db.Names(), ", "))
-		}
-	}
-
+// RunOnce exports the datasets of the database under keys made from the template and the present
+// second. It neither retries nor writes a manifest: it is for looking at one database by hand.
+// What happens to a dataset stands in the report.
+func RunOnce(ctx context.Context, database ingest.Database, datasets []catalog.Dataset, template ingest.KeyTemplate, source Source, lake *upload.Store, log *slog.Logger) Report {
 	now := time.Now()
 	results := make(ingest.Results, len(datasets))
 	for i, d := range datasets {
-		key := ingest.ResolveKey(ingest.KeyTemplate(template, db.Name, d.Object), now, 1)
+		key := ingest.ResolveKey(template.Key(database, d.Object), now, 1)
 		results[i] = ingest.Result{Dataset: d.Name, Key: key, State: ingest.Pending}
 	}
 	b := newBoard(results)
@@ -52,7 +37,9 @@ func RunOnce(ctx context.Context, db catalog.Database, names []string, template 
 	}
 	for i, d := range datasets {
 		done, err := x.export(ctx, i, d)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
+			done = broken(results[i], ingest.Shutdown, "stopped before it was exported")
+		} else if err != nil {
 			e := ingest.AsError(err)
 			log.Error("a dataset failed", "dataset", d.Name, "code", e.Code, "error", err)
 			done = broken(results[i], e.Code, e.Message)
@@ -66,5 +53,5 @@ func RunOnce(ctx context.Context, db catalog.Database, names []string, template 
 		log.Debug("closing the session failed", "error", err)
 	}
 	final := b.snapshot()
-	return Report{Status: ingest.Conclude(final), Database: db.Name, Results: final}, ctx.Err()
+	return Report{Status: ingest.Conclude(final), Database: database, Results: final}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pharmavida/ingesta/shared/program"
 )
 
 func TestArguments(t *testing.T) {
@@ -21,21 +23,17 @@ func TestArguments(t *testing.T) {
 		stdout  string
 		stderr  string // part of it
 	}{
-		{"version", []string{"--version"}, nil, exitOK, "dev\n", ""},
-		{"help", []string{"--help"}, nil, exitOK, "", "Serves the HTTP API"},
-		{"unknown flag", []string{"--port=1"}, nil, exitUsage, "", "port"},
-		{"argument", []string{"start"}, nil, exitUsage, "", `unexpected argument "start"`},
-		{"good configuration", []string{"--check-config"}, nil, exitOK, "the configuration is valid\n", ""},
-		{"typing error", []string{"--check-config"}, []string{"INGESTA_DEFAULT_WIAT=1s"}, exitUsage, "", "INGESTA_DEFAULT_WIAT"},
-		{"bad value", []string{"--check-config"}, []string{"GATEWAY_PORT=high"}, exitUsage, "", "GATEWAY_PORT"},
-		{"bad catalog", []string{"--check-config"}, []string{"CATALOG_FILE=" + broken}, exitUsage, "", "CATALOG_FILE"},
-		{"bad value when serving", nil, []string{"GATEWAY_PORT=high"}, exitUsage, "", "the configuration is wrong"},
-		{"bad catalog when serving", nil, []string{"CATALOG_FILE=" + broken, "GATEWAY_PORT=0"}, exitError, "", "loading the catalog"},
+		{"help", []string{"--help"}, nil, program.ExitOK, "", "Serves the HTTP API"},
+		{"good configuration", []string{"--check-config"}, nil, program.ExitOK, "the configuration is valid\n", ""},
+		{"bad value", []string{"--check-config"}, []string{"GATEWAY_PORT=high"}, program.ExitUsage, "", "GATEWAY_PORT"},
+		{"bad catalog", []string{"--check-config"}, []string{"CATALOG_FILE=" + broken}, program.ExitUsage, "", "CATALOG_FILE"},
+		{"bad value when serving", nil, []string{"GATEWAY_PORT=high"}, program.ExitUsage, "", "the configuration is wrong"},
+		{"bad catalog when serving", nil, []string{"CATALOG_FILE=" + broken, "GATEWAY_PORT=0"}, program.ExitUsage, "", "CATALOG_FILE"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			code := run(t.Context(), tt.args, tt.environ, &stdout, &stderr)
+			code := run(t.Context(), program.Process{Args: tt.args, Environ: tt.environ, Stdout: &stdout, Stderr: &stderr})
 			if code != tt.code || stdout.String() != tt.stdout || !strings.Contains(stderr.String(), tt.stderr) {
 				t.Errorf("exit %d, stdout %q, stderr %q; want %d, %q, and %q in it", code, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
 			}
