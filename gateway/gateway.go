@@ -71,10 +71,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	}
 	messages := broker.New(cfg.Broker, "gateway", databases, log)
 	registry := telemetry.NewRegistry()
-	service, err := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
-	if err != nil {
-		return err
-	}
+	service := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
 	handler, err := api.New(cfg.API, service, service, datasets, telemetry.Version(), registry, log)
 	if err != nil {
 		return err

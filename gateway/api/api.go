@@ -60,12 +60,12 @@ type API struct {
 	version string
 	log     *slog.Logger
 
-	echo      *echo.Echo
-	routes    map[string]bool
-	requests  *prometheus.CounterVec
-	durations *prometheus.HistogramVec
-	drain     context.Context // ends when the gateway is about to stop
-	startStop context.CancelFunc
+	echo       *echo.Echo
+	routes     map[string]bool
+	requests   *prometheus.CounterVec
+	durations  *prometheus.HistogramVec
+	draining   context.Context // ends when the gateway is about to stop
+	startDrain context.CancelFunc
 }
 
 // reserved are the names under /api/ingesta that are not databases.
@@ -90,12 +90,8 @@ func New(cfg Config, js Jobs, health Health, c *catalog.Catalog, version string,
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"method", "route"}),
 	}
-	for _, collector := range []prometheus.Collector{a.requests, a.durations} {
-		if err := registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the API's metrics: %w", err)
-		}
-	}
-	a.drain, a.startStop = context.WithCancel(context.Background())
+	registry.MustRegister(a.requests, a.durations)
+	a.draining, a.startDrain = context.WithCancel(context.Background())
 	a.echo = a.router(registry)
 	return a, nil
 }
@@ -131,7 +127,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHT
 
 // Drain makes /ready say no and ends all waits, which answer with the jobs as they are. It is
 // called before the server is shut down, and cannot be undone.
-func (a *API) Drain() { a.startStop() }
+func (a *API) Drain() { a.startDrain() }
 
 // ignoreTrailingSlash lets /health/ mean /health, as the original's server did.
 func ignoreTrailingSlash(next echo.HandlerFunc) echo.HandlerFunc {

@@ -16,7 +16,7 @@ func (a *API) alive(c echo.Context) error {
 
 // ready answers GET /ready: a request could be accepted now.
 func (a *API) ready(c echo.Context) error {
-	if a.drain.Err() != nil {
+	if a.draining.Err() != nil {
 		return fault(notReady, "the gateway is shutting down")
 	}
 	if err := a.health.Ready(c.Request().Context()); err != nil {

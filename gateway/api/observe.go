@@ -126,7 +126,7 @@ const jobKey = "job"
 
 type jobAttrs struct{ id, database string }
 
-// cut shortens a client's text for the log.
+// cut shortens a client's text for the log and for messages.
 func cut(s string) string {
 	const most = 256
 	if len(s) > most {

@@ -142,7 +142,7 @@ func (a *API) waitFor(c echo.Context, accepted []ingest.Job, wait time.Duration)
 	}
 	ctx, cancel := context.WithTimeoutCause(c.Request().Context(), wait, errors.New("the client's wait is over"))
 	defer cancel()
-	defer context.AfterFunc(a.drain, cancel)()
+	defer context.AfterFunc(a.draining, cancel)()
 
 	ids := make([]string, len(accepted))
 	for i, job := range accepted {

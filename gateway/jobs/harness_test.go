@@ -146,11 +146,7 @@ func (f *fixture) service() *jobs.Service {
 		f.t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(f.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := jobs.New(f.cfg, f.open(f.stored), f.broker, datasets, telemetry.NewRegistry(), log)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return s
+	return jobs.New(f.cfg, f.open(f.stored), f.broker, datasets, telemetry.NewRegistry(), log)
 }
 
 // run runs the service until the test ends or the returned function is called.

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,8 +22,8 @@ type metrics struct {
 	leads       prometheus.Gauge
 }
 
-func newMetrics() metrics {
-	return metrics{
+func newMetrics(registry prometheus.Registerer) metrics {
+	m := metrics{
 		acceptances: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_jobs_accepted_total", Help: "Jobs accepted and confirmed.",
 		}, []string{"database", "replayed"}),
@@ -42,15 +43,8 @@ func newMetrics() metrics {
 			Name: "ingesta_reconciler_leads", Help: "1 while this gateway is the one that reconciles.",
 		}),
 	}
-}
-
-func (m metrics) register(registry prometheus.Registerer) error {
-	for _, collector := range []prometheus.Collector{m.acceptances, m.refusals, m.repairs, m.depths, m.consumers, m.leads} {
-		if err := registry.Register(collector); err != nil {
-			return fmt.Errorf("registering the jobs' metrics: %w", err)
-		}
-	}
-	return nil
+	registry.MustRegister(m.acceptances, m.refusals, m.repairs, m.depths, m.consumers, m.leads)
+	return m
 }
 
 func (m metrics) accepted(db ingest.Database, replayed bool) {
@@ -82,7 +76,7 @@ func (s *Service) measure(ctx context.Context) {
 }
 
 func (s *Service) measureOnce(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, measureTimeout, fmt.Errorf("measuring the queues timed out"))
+	ctx, cancel := context.WithTimeoutCause(ctx, measureTimeout, errors.New("measuring the queues timed out"))
 	defer cancel()
 	depths, err := s.broker.Depths(ctx)
 	s.metrics.depths.Reset() // a gauge that is not known must not show its last value

@@ -15,9 +15,3 @@ type Page struct {
 	Jobs []ingest.Job
 	Next string // cursor of the next page, empty on the last
 }
-
-// Receipt is what became of a request that was accepted.
-type Receipt struct {
-	Jobs     []ingest.Job // one per order, in their order
-	Replayed bool         // an earlier request with the same idempotency key had made them
-}

@@ -63,20 +63,15 @@ type Service struct {
 }
 
 // New returns the service. It uses no network yet. Metrics are registered with the registry.
-func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, registry prometheus.Registerer, log *slog.Logger) (*Service, error) {
-	owner, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("naming this gateway: %w", err)
+func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, registry prometheus.Registerer, log *slog.Logger) *Service {
+	return &Service{
+		cfg: cfg, store: store, broker: b, catalog: c, owner: "gateway-" + newID(),
+		hub: newHub(), log: log, metrics: newMetrics(registry),
 	}
-	s := &Service{
-		cfg: cfg, store: store, broker: b, catalog: c, owner: "gateway-" + owner.String(),
-		hub: newHub(), log: log, metrics: newMetrics(),
-	}
-	if err := s.metrics.register(registry); err != nil {
-		return nil, err
-	}
-	return s, nil
 }
+
+// newID returns an id that sorts by time.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // Run follows the changes of jobs and, whenever this gateway leads, reconciles. It returns when
 // ctx ends, after everything it started has.

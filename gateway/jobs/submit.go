@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
@@ -22,6 +20,12 @@ const (
 	publishTimeout = 10 * time.Second
 	tidyTimeout    = 5 * time.Second
 )
+
+// Receipt is what became of a request that was accepted.
+type Receipt struct {
+	Jobs     []ingest.Job // one per order, in their order
+	Replayed bool         // an earlier request with the same idempotency key had made them
+}
 
 // Submit accepts the orders, all or none, and returns once Redis has recorded their jobs and
 // RabbitMQ has confirmed their commands. Its *Error says how things stand otherwise:
@@ -86,16 +90,12 @@ func (s *Service) prepare(r Request) ([]jobstore.Submission, *jobstore.Idempoten
 		if err != nil {
 			return nil, nil, err
 		}
-		id, err := uuid.NewV7()
-		if err != nil {
-			return nil, nil, fmt.Errorf("naming a job: %w", err)
-		}
 		targets := make([]ingest.Target, len(datasets))
 		for j, d := range datasets {
 			targets[j] = ingest.Target{Dataset: d.Name, Key: s.cfg.KeyTemplate.Key(order.Database, d.Object)}
 		}
 		submissions[i] = jobstore.Submission{
-			ID: id.String(), Database: order.Database, Targets: targets,
+			ID: newID(), Database: order.Database, Targets: targets,
 			RequestedBy: r.RequestedBy, RequestID: r.RequestID, CatalogDigest: s.catalog.Digest(),
 		}
 	}

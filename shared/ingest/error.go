@@ -67,7 +67,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // AsError returns the *Error that err carries. An error that carries none is a defect nobody
 // foresaw: it comes back as a permanent internal failure whose message tells nothing of the
-// cause (DESIGN §7 rule 6: unknown is permanent). AsError(nil) is nil.
+// cause: what is not known to pass must not be repeated for ever. AsError(nil) is nil.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil

@@ -35,7 +35,7 @@ func Serve(ctx context.Context, address string, checks []Check, registry *promet
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
-		status, report := Run(r.Context(), checks)
+		status, report := run(r.Context(), checks)
 		answer(w, status, report)
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute}
@@ -55,9 +55,9 @@ func Serve(ctx context.Context, address string, checks []Check, registry *promet
 	return nil
 }
 
-// Run runs all checks side by side, each within its own timeout, and returns the HTTP status that
+// run runs all checks side by side, each within its own timeout, and returns the HTTP status that
 // sums them up and a report for people: name → "ok" or what is wrong.
-func Run(ctx context.Context, checks []Check) (int, map[string]string) {
+func run(ctx context.Context, checks []Check) (int, map[string]string) {
 	problems := make([]error, len(checks))
 	done := make(chan int, len(checks))
 	for i, check := range checks {

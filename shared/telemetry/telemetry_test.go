@@ -41,7 +41,7 @@ func TestRunChecks(t *testing.T) {
 		{Name: "left", Run: func(context.Context) error { meet <- struct{}{}; return nil }},
 		{Name: "right", Run: func(context.Context) error { <-meet; return errors.New("it is away") }},
 	}
-	status, report := Run(t.Context(), checks)
+	status, report := run(t.Context(), checks)
 	if status != http.StatusServiceUnavailable || report["left"] != "ok" || report["right"] != "it is away" {
 		t.Errorf("got %d %v", status, report)
 	}
@@ -49,7 +49,7 @@ func TestRunChecks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	hangs := Check{Name: "hangs", Run: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-	if status, _ := Run(ctx, []Check{hangs}); status != http.StatusServiceUnavailable {
+	if status, _ := run(ctx, []Check{hangs}); status != http.StatusServiceUnavailable {
 		t.Errorf("a check that hangs counts as %d", status)
 	}
 }

@@ -35,7 +35,6 @@ type found struct {
 	exists bool
 	stamp  stamp // zero when the object is not one of ours
 	etag   string
-	size   int64
 }
 
 // standing is what stands at a key, seen from a writer.
@@ -73,7 +72,7 @@ func (s *Store) head(ctx context.Context, key string) (found, error) {
 	if err != nil {
 		return found{}, s.failure(ctx, "looking at "+key, err)
 	}
-	f := found{exists: true, etag: aws.ToString(out.ETag), size: aws.ToInt64(out.ContentLength)}
+	f := found{exists: true, etag: aws.ToString(out.ETag)}
 	if fence, err := strconv.ParseInt(out.Metadata[metaFence], 10, 64); err == nil {
 		f.stamp = stamp{owner: Owner{JobID: out.Metadata[metaJob], Fence: fence}, nonce: out.Metadata[metaWrite]}
 	}
