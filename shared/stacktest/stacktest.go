@@ -1,8 +1,8 @@
 // Package stacktest gives integration tests the addresses and credentials of the local stack.
 //
 // It reads the process environment first, then the file .local/env that `make up` writes at the
-// top of the repository. It starts nothing and cleans nothing up: tests share the servers, and
-// each makes its own vhost, key prefix, bucket or database and removes it.
+// top of the repository. It starts no server: tests share those of the stack, and each works in a
+// virtual host, key prefix, bucket or database of its own (see Isolate).
 package stacktest
 
 import (
