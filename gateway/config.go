@@ -34,6 +34,7 @@ func (m *AuthMode) UnmarshalText(text []byte) error {
 // Config is the gateway's whole configuration.
 type Config struct {
 	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
+	Host        string      `env:"GATEWAY_HOST"` // address to listen on; empty: all
 	Port        int         `env:"GATEWAY_PORT" envDefault:"8000"`
 	Auth        AuthMode    `env:"AUTH_MODE"`    // in development, nothing means none
 	CatalogFile string      `env:"CATALOG_FILE"` // empty: the built-in catalog

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +26,7 @@ import (
 // Config is the configuration of every worker, beside that of its source.
 type Config struct {
 	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
+	Host        string      `env:"WORKER_HOST"`                   // address to listen on; empty: all
 	Port        int         `env:"WORKER_PORT" envDefault:"8081"` // health and metrics
 	CatalogFile string      `env:"CATALOG_FILE"`                  // empty: the built-in catalog
 	Jobs        jobstore.Config
@@ -83,7 +86,7 @@ func Run(ctx context.Context, cfg Config, database ingest.Database, source engin
 	group, groupCtx := errgroup.WithContext(outer)
 	group.Go(func() error { return messages.Run(outer) })
 	group.Go(func() error {
-		return telemetry.Serve(outer, fmt.Sprintf(":%d", cfg.Port), checks, registry)
+		return telemetry.Serve(outer, net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), checks, registry)
 	})
 	group.Go(func() error {
 		defer stopOuter()

@@ -134,7 +134,9 @@ func (w wiring) environment() []envfile.Entry {
 		{Key: "INGESTA_ENV", Value: "development"},
 		{Key: "AUTH_MODE", Value: "none"},
 		{Key: "INGESTA_URL", Value: url("gateway")},
+		{Key: "GATEWAY_HOST", Value: server.Host},
 		{Key: "GATEWAY_PORT", Value: port("gateway")},
+		{Key: "WORKER_HOST", Value: server.Host},
 
 		envfile.Comment("PharmaVida's sources"),
 		{Key: "MONGO_HOST", Value: server.Host},
