@@ -90,20 +90,8 @@ func start(t *testing.T, override ...string) *running {
 			t.Logf("the gateway's log:\n%s", g.logs)
 		}
 	})
-	g.until("the gateway is ready", func() bool { return g.call("GET", "/ready", "").status == 200 })
+	stacktest.Eventually(g.t, "the gateway is ready", func() bool { return g.call("GET", "/ready", "").status == 200 })
 	return g
-}
-
-// until waits for a condition.
-func (g *running) until(what string, holds func() bool) {
-	g.t.Helper()
-	deadline := time.Now().Add(patience)
-	for !holds() {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("waited %s in vain until %s", patience, what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // answered is an HTTP answer.
@@ -335,7 +323,7 @@ func TestRabbitMQAway(t *testing.T) {
 		t.Errorf("reading needs no RabbitMQ, yet got %d", a.status)
 	}
 	g.rabbitmq.Mend()
-	g.until("the gateway recovers", func() bool {
+	stacktest.Eventually(g.t, "the gateway recovers", func() bool {
 		return g.call("POST", "/api/ingesta/mysql", "", "Idempotency-Key: again").status == 202
 	})
 	if n := len(g.existing()); n != 1 {
@@ -354,7 +342,7 @@ func TestUnroutable(t *testing.T) {
 	if ids := g.existing(); len(ids) > 0 {
 		t.Errorf("%v are left behind by a refusal", ids)
 	}
-	g.until("the topology is mended", func() bool { return g.call("POST", "/api/ingesta/mysql", "").status == 202 })
+	stacktest.Eventually(g.t, "the topology is mended", func() bool { return g.call("POST", "/api/ingesta/mysql", "").status == 202 })
 }
 
 func TestRedisAway(t *testing.T) {
@@ -380,7 +368,7 @@ func TestRedisAway(t *testing.T) {
 			t.Errorf("%s: /health says %d", name, a.status)
 		}
 		g.redis.Mend()
-		g.until("the gateway recovers", func() bool { return g.call("GET", "/ready", "").status == 200 })
+		stacktest.Eventually(g.t, "the gateway recovers", func() bool { return g.call("GET", "/ready", "").status == 200 })
 	}
 }
 
@@ -389,7 +377,7 @@ func TestPreferWait(t *testing.T) {
 	done := make(chan answered, 1)
 	go func() { done <- g.call("POST", "/api/ingesta/mysql", "", "Prefer: wait=60") }()
 	var commands []ingest.Command
-	g.until("the command arrives", func() bool {
+	stacktest.Eventually(g.t, "the command arrives", func() bool {
 		commands = append(commands, g.commands(ingest.MySQL)...)
 		return len(commands) == 1
 	})
@@ -466,7 +454,7 @@ func TestShutdownDuringWait(t *testing.T) {
 	g := start(t)
 	done := make(chan answered, 1)
 	go func() { done <- g.call("POST", "/api/ingesta/mysql", "", "Prefer: wait=300") }()
-	g.until("the job is accepted", func() bool { return len(g.commands(ingest.MySQL)) == 1 })
+	stacktest.Eventually(g.t, "the job is accepted", func() bool { return len(g.commands(ingest.MySQL)) == 1 })
 	begun := time.Now()
 	if err := g.stop(); err != nil {
 		t.Errorf("the gateway ended with %v", err)

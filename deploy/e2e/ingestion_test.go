@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // The main job for each database, as a client sees it, with the demo data of the local stack.
@@ -110,7 +111,7 @@ func TestSourceAway(t *testing.T) {
 		t.Run(string(database), func(t *testing.T) {
 			s := newSystem(t, "INGESTA_RETRY_DELAYS=50ms,100ms", "INGESTA_MAX_FAILURES=3", "MONGO_CONNECT_TIMEOUT=500ms")
 			worker := s.work(database, override)
-			s.await("the worker to say that it is not ready", func() bool { return s.status(worker+"/ready") == http.StatusServiceUnavailable })
+			stacktest.Eventually(s.t, "the worker says that it is not ready", func() bool { return s.status(worker+"/ready") == http.StatusServiceUnavailable })
 			var job ingest.Job
 			s.call(http.MethodPost, "/api/ingesta/"+string(database), "", http.Header{"Prefer": {"wait=30"}}, http.StatusOK, &job)
 			if job.Status != ingest.Failed || job.Code != ingest.SourceUnavailable || job.Attempt != 3 {

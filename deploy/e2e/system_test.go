@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -53,7 +52,7 @@ func newSystem(t *testing.T, override ...string) *system {
 		Broker  broker.Config
 		Bucket  string `env:"AWS_BUCKET_NAME"`
 	}
-	port := freePort(t)
+	port := stacktest.FreePort(t)
 	stacktest.Load(t, &cfg, append(s.env, fmt.Sprintf("GATEWAY_PORT=%d", port))...)
 	s.url, s.bucket = fmt.Sprintf("http://127.0.0.1:%d", port), cfg.Bucket
 	log := s.log("gateway")
@@ -70,7 +69,7 @@ func newSystem(t *testing.T, override ...string) *system {
 	case <-time.After(patience):
 		t.Fatal("the subscription does not come into being")
 	}
-	s.await("the gateway to be ready", func() bool { return s.status(s.url+"/ready") == http.StatusOK })
+	stacktest.Eventually(s.t, "the gateway is ready", func() bool { return s.status(s.url+"/ready") == http.StatusOK })
 	return s
 }
 
@@ -83,7 +82,7 @@ func (s *system) work(database ingest.Database, override ...string) (url string)
 		MySQL      mysql.Config
 		PostgreSQL postgresql.Config
 	}
-	port := freePort(s.t)
+	port := stacktest.FreePort(s.t)
 	stacktest.Load(s.t, &cfg, append(append(s.env, override...), fmt.Sprintf("WORKER_PORT=%d", port))...)
 	log := s.log("worker-" + string(database))
 	var source engine.Source
@@ -101,7 +100,7 @@ func (s *system) work(database ingest.Database, override ...string) (url string)
 	}
 	s.background(func(ctx context.Context) error { return workers.Run(ctx, cfg.Worker, database, source, log) })
 	url = fmt.Sprintf("http://127.0.0.1:%d", port)
-	s.await("the worker to listen", func() bool { return s.status(url+"/health") == http.StatusOK })
+	stacktest.Eventually(s.t, "the worker listens", func() bool { return s.status(url+"/health") == http.StatusOK })
 	return url
 }
 
@@ -135,21 +134,6 @@ func (s *system) background(f func(context.Context) error) {
 	})
 }
 
-func (s *system) await(what string, condition func() bool) {
-	s.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			s.t.Fatalf("waited %v in vain for %s", patience, what)
-		}
-	}
-}
-
 // status returns the status of a GET, or 0 when nobody answers.
 func (s *system) status(url string) int {
 	response, err := http.Get(url)
@@ -163,7 +147,7 @@ func (s *system) status(url string) int {
 // awaitHealth waits until the gateway has heard that the worker, its source and S3 are well.
 func (s *system) awaitHealth(database ingest.Database) {
 	s.t.Helper()
-	s.await("the gateway to hear from the worker", func() bool {
+	stacktest.Eventually(s.t, "the gateway hears from the worker", func() bool {
 		response, err := http.Get(s.url + "/api/ingesta/health")
 		if err != nil {
 			return false
@@ -215,7 +199,7 @@ func (s *system) call(method, path, body string, header http.Header, want int, i
 // follow polls the job until it is over.
 func (s *system) follow(path string) (job ingest.Job) {
 	s.t.Helper()
-	s.await("the end of the job", func() bool {
+	stacktest.Eventually(s.t, "the job is over", func() bool {
 		s.call(http.MethodGet, path, "", nil, http.StatusOK, &job)
 		return job.Status.Terminal()
 	})
@@ -262,15 +246,4 @@ func (s *system) verify(r ingest.Result) (content []byte) {
 		s.t.Errorf("the header of %s is %s, the record says %v", r.Dataset, header, names)
 	}
 	return content
-}
-
-// freePort returns a port that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }

@@ -165,18 +165,6 @@ func (f *fixture) run(s *jobs.Service) (stop func()) {
 	return stop
 }
 
-// until waits for a condition.
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain until %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // order asks for one job of MySQL.
 func order(key string) jobs.Request {
 	return jobs.Request{Orders: []jobs.Order{{Database: ingest.MySQL}}, RequestedBy: "system", RequestID: "req", IdempotencyKey: key}

@@ -9,6 +9,7 @@ import (
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestOverdueCommand(t *testing.T) {
@@ -20,7 +21,7 @@ func TestOverdueCommand(t *testing.T) {
 	// While the broker is away nothing is handed out, so nothing is put off.
 	f.broker.set(func(f *fakeBroker) { f.notReady, f.outcome = errors.New("away"), nil })
 	stop := f.run(f.Service)
-	until(t, "the gateway leads", func() bool {
+	stacktest.Eventually(t, "the gateway leads", func() bool {
 		leads, err := f.store.Lead(t.Context(), "test", time.Millisecond)
 		return err == nil && !leads
 	})
@@ -28,7 +29,7 @@ func TestOverdueCommand(t *testing.T) {
 		t.Errorf("published %d times to a broker that is away", n)
 	}
 	f.broker.set(func(f *fakeBroker) { f.notReady = nil })
-	until(t, "the command is published again", func() bool { return f.broker.published(id) == 2 })
+	stacktest.Eventually(t, "the command is published again", func() bool { return f.broker.published(id) == 2 })
 	stop()
 	if _, outbox := f.stands(); len(outbox) > 0 {
 		t.Errorf("the outbox still holds %v", outbox)
@@ -43,8 +44,8 @@ func TestOverdueEvent(t *testing.T) {
 	job := f.accept()
 	f.finish(f.claim(job)) // and its worker died before it published the event
 	f.run(f.Service)
-	until(t, "the event is published", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
-	until(t, "the event is settled", func() bool {
+	stacktest.Eventually(t, "the event is published", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
+	stacktest.Eventually(t, "the event is settled", func() bool {
 		_, outbox := f.stands()
 		return len(outbox) == 0
 	})
@@ -54,7 +55,7 @@ func TestStalledJob(t *testing.T) {
 	f := newFixture(t, "INGESTA_REPUBLISH_AFTER=50ms")
 	job := f.accept() // and the broker lost the command
 	f.run(f.Service)
-	until(t, "the command is published again", func() bool { return f.broker.published(job.ID) >= 2 })
+	stacktest.Eventually(t, "the command is published again", func() bool { return f.broker.published(job.ID) >= 2 })
 }
 
 func TestCancelledJobWithoutWorker(t *testing.T) {
@@ -65,7 +66,7 @@ func TestCancelledJobWithoutWorker(t *testing.T) {
 		t.Fatalf("got %+v, %v", cancelled, err)
 	}
 	f.run(f.Service)
-	until(t, "the job is cancelled, told, and sent to another worker to clean up", func() bool {
+	stacktest.Eventually(t, "the job is cancelled, told, and sent to another worker to clean up", func() bool {
 		got, err := f.Get(t.Context(), job.ID)
 		return err == nil && got.Status == ingest.Cancelled && f.broker.told(job.ID, ingest.EventCancelled) >= 1 && f.broker.published(job.ID) >= 2
 	})
@@ -80,7 +81,7 @@ func TestExpiredJobsAreSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.run(f.Service)
-	until(t, "the job is forgotten", func() bool {
+	stacktest.Eventually(t, "the job is forgotten", func() bool {
 		existing, _ := f.stands()
 		return len(existing) == 0
 	})
@@ -99,7 +100,7 @@ func TestOneLeads(t *testing.T) {
 		_, err := f.Submit(t.Context(), order(""))
 		ids = append(ids, refusal(t, err, jobs.Unconfirmed).JobIDs[0])
 	}
-	until(t, "all were tried again", func() bool {
+	stacktest.Eventually(t, "all were tried again", func() bool {
 		for _, id := range ids {
 			if f.broker.published(id) < 2 {
 				return false
@@ -120,7 +121,7 @@ func TestOneLeads(t *testing.T) {
 	}
 	job := f.accept()
 	f.finish(f.claim(job))
-	until(t, "the other gateway reconciles", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
+	stacktest.Eventually(t, "the other gateway reconciles", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
 }
 
 func TestReconcilerSurvivesRedis(t *testing.T) {
@@ -132,8 +133,8 @@ func TestReconcilerSurvivesRedis(t *testing.T) {
 	refusal(t, err, jobs.StoreUnavailable)
 	f.redis.Mend()
 	f.broker.set(func(f *fakeBroker) { f.outcome = nil })
-	until(t, "Redis is back", func() bool { _, err := f.List(t.Context(), jobs.Query{Limit: 1}); return err == nil })
+	stacktest.Eventually(t, "Redis is back", func() bool { _, err := f.List(t.Context(), jobs.Query{Limit: 1}); return err == nil })
 	job := f.accept()
 	f.finish(f.claim(job))
-	until(t, "the reconciler works again", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
+	stacktest.Eventually(t, "the reconciler works again", func() bool { return f.broker.told(job.ID, ingest.EventError) >= 1 })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // refusal returns what the *jobs.Error says that err must be.
@@ -240,5 +241,5 @@ func TestRedisGoesAfterConfirm(t *testing.T) {
 	f.broker.set(func(b *fakeBroker) { b.outcome = nil })
 	f.redis.Mend()
 	f.run(f.Service)
-	until(t, "the command is published again", func() bool { return f.broker.published(job.ID) == 2 })
+	stacktest.Eventually(t, "the command is published again", func() bool { return f.broker.published(job.ID) == 2 })
 }

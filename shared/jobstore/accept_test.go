@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestAccept(t *testing.T) {
@@ -267,7 +268,7 @@ func TestIdempotencyOfExpiredJobs(t *testing.T) {
 	if _, err := s.Cancel(t.Context(), first.Jobs[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the job expires", func() bool {
+	stacktest.Eventually(t, "the job expires", func() bool {
 		again, err := s.Accept(t.Context(), []Submission{submission()}, idem)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestCancelQueued(t *testing.T) {
@@ -124,7 +125,7 @@ func TestCancelAbandoned(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended []ingest.Job
-	eventually(t, "the lease is dead", func() bool {
+	stacktest.Eventually(t, "the lease is dead", func() bool {
 		var err error
 		if ended, err = s.CancelAbandoned(ctx, 10); err != nil {
 			t.Fatal(err)

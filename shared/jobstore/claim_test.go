@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestClaim(t *testing.T) {
@@ -234,7 +235,7 @@ func TestEarly(t *testing.T) {
 	if early.RetryAfter <= 0 || early.RetryAfter > 100*time.Millisecond || early.Lease != nil {
 		t.Errorf("claimed before the next attempt is due: %+v", early)
 	}
-	eventually(t, "the next attempt is due", func() bool {
+	stacktest.Eventually(t, "the next attempt is due", func() bool {
 		c, err := s.Claim(t.Context(), ClaimRequest{Command: job.Command(), Worker: "w"})
 		if err != nil {
 			t.Fatal(err)

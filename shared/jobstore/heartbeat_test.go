@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestHeartbeats(t *testing.T) {
@@ -26,7 +27,7 @@ func TestHeartbeats(t *testing.T) {
 	if err := s.Heartbeat(ctx, brief, 20*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the brief worker is forgotten", func() bool {
+	stacktest.Eventually(t, "the brief worker is forgotten", func() bool {
 		got, err := s.Heartbeats(ctx)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // refused makes sure that a stale lease can do nothing, and that trying changes nothing.
@@ -440,7 +441,7 @@ func TestAdoptionOverridesForgottenLease(t *testing.T) {
 	old := claim(t, s, job, Claimed).Lease
 	forget(t, s, job.ID)
 	var adopter Claim
-	eventually(t, "the clock has moved on", func() bool {
+	stacktest.Eventually(t, "the clock has moved on", func() bool {
 		var err error
 		adopter, err = s.Claim(t.Context(), ClaimRequest{Command: job.Command(), Worker: "b", Adopt: true})
 		if err != nil {

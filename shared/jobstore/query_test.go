@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // pages reads all pages of a query.
@@ -135,7 +136,7 @@ func TestListSkipsExpired(t *testing.T) {
 		if err := s.client.PExpire(t.Context(), s.prefix+"job:"+jobs[i].ID, time.Millisecond).Err(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the job expires", func() bool {
+		stacktest.Eventually(t, "the job expires", func() bool {
 			return s.client.Exists(t.Context(), s.prefix+"job:"+jobs[i].ID).Val() == 0
 		})
 	}

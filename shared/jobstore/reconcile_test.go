@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func stalled(t *testing.T, s *Store) []string {
@@ -123,7 +124,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	dropped := 0
-	eventually(t, "both terminal jobs are swept", func() bool {
+	stacktest.Eventually(t, "both terminal jobs are swept", func() bool {
 		n, err := s.Sweep(ctx, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +167,7 @@ func TestSweepWaitsForKeptJobs(t *testing.T) {
 	if got := overdue(t, s, 0, 10); len(got) != 1 {
 		t.Fatalf("overdue are %+v, want the event", got)
 	}
-	eventually(t, "the first date of expiry has passed", func() bool {
+	stacktest.Eventually(t, "the first date of expiry has passed", func() bool {
 		if n, err := s.Sweep(ctx, 10); err != nil || n != 0 {
 			t.Fatalf("swept %d, %v; want the job kept", n, err)
 		}
@@ -224,7 +225,7 @@ func TestLead(t *testing.T) {
 		}
 	}
 	lead("b", 20*time.Millisecond, true)
-	eventually(t, "the lead runs out", func() bool {
+	stacktest.Eventually(t, "the lead runs out", func() bool {
 		got, err := s.Lead(ctx, "a", time.Minute)
 		if err != nil {
 			t.Fatal(err)

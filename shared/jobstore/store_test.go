@@ -149,7 +149,7 @@ func claim(t testing.TB, s *Store, job ingest.Job, want Outcome) Claim {
 func takeover(t testing.TB, s *Store, job ingest.Job) Claim {
 	t.Helper()
 	var c Claim
-	eventually(t, "the lease runs out", func() bool {
+	stacktest.Eventually(t, "the lease runs out", func() bool {
 		var err error
 		if c, err = s.Claim(t.Context(), ClaimRequest{Command: job.Command(), Worker: "successor"}); err != nil {
 			t.Fatalf("claiming: %v", err)
@@ -157,21 +157,6 @@ func takeover(t testing.TB, s *Store, job ingest.Job) Claim {
 		return c.Outcome != Busy
 	})
 	return c
-}
-
-// eventually polls until ok, for a bounded time.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	timeout := time.After(deadline)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-timeout:
-			t.Fatalf("gave up after %v waiting until %s", deadline, what)
-		case <-tick.C:
-		}
-	}
 }
 
 // stored returns the job as Redis has it.

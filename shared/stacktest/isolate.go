@@ -25,14 +25,12 @@ const callTimeout = 30 * time.Second
 
 // Isolate makes a virtual host on the broker and a bucket in S3 for the test alone, chooses a
 // prefix for its keys in Redis, and returns the settings that lead there, for Load. Host and
-// bucket are removed when the test ends; the keys in Redis expire. It also puts the stack's S3
-// credentials into the process environment, where the SDK looks for them.
+// bucket are removed when the test ends; the keys in Redis expire. See Bucket.
 func Isolate(t testing.TB) []string {
 	t.Helper()
 	name := "test-" + strings.ToLower(rand.Text()[:12])
 	makeVHost(t, name)
-	makeBucket(t, name)
-	return []string{"RABBITMQ_VHOST=" + name, "INGESTA_REDIS_PREFIX=" + name, "AWS_BUCKET_NAME=" + name}
+	return []string{"RABBITMQ_VHOST=" + name, "INGESTA_REDIS_PREFIX=" + name, "AWS_BUCKET_NAME=" + Bucket(t)}
 }
 
 // S3 returns a client of the stack's S3 server that shares nothing with the product's.
@@ -47,8 +45,12 @@ func S3(t testing.TB) *s3.Client {
 	})
 }
 
-func makeBucket(t testing.TB, name string) {
+// Bucket makes a bucket in S3 for the test alone and returns its name. It is removed, with all
+// that is in it, when the test ends. The stack's S3 credentials are put into the process
+// environment, where the SDK looks for them.
+func Bucket(t testing.TB) (name string) {
 	t.Helper()
+	name = "test-" + strings.ToLower(rand.Text()[:12])
 	env := t.(interface{ Setenv(name, value string) })
 	for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"} {
 		env.Setenv(variable, Env(t, variable))
@@ -73,10 +75,20 @@ func makeBucket(t testing.TB, name string) {
 					return err
 				}
 			}
+			uploads, err := client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &name})
+			if err != nil {
+				return err
+			}
+			for _, u := range uploads.Uploads {
+				if _, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &name, Key: u.Key, UploadId: u.UploadId}); err != nil {
+					return err
+				}
+			}
 			_, err = client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
 			return err
 		})
 	})
+	return name
 }
 
 func makeVHost(t testing.TB, name string) {

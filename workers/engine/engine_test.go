@@ -189,7 +189,7 @@ func TestDuplicates(t *testing.T) {
 	if job = s.end(id); job.Status != ingest.Success || job.Attempt != 1 || s.source.tried("users") != 1 {
 		t.Errorf("got status %s, attempt %d, users ran %d times; want success, 1, 1", job.Status, job.Attempt, s.source.tried("users"))
 	}
-	s.await("the queues to drain", func() bool {
+	stacktest.Eventually(s.t, "the queues are drained", func() bool {
 		depths, err := s.broker.Depths(t.Context())
 		if err != nil {
 			return false

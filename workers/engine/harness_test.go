@@ -183,7 +183,7 @@ func newSystem(t *testing.T, exports map[string]func(context.Context, int, Sink)
 	case <-time.After(patience):
 		t.Fatal("the subscription does not come into being")
 	}
-	s.await("the broker to be ready", func() bool { return s.broker.Ready(t.Context()) == nil })
+	stacktest.Eventually(s.t, "the broker is ready", func() bool { return s.broker.Ready(t.Context()) == nil })
 	return s
 }
 
@@ -248,27 +248,11 @@ func (s *system) publish(c ingest.Command) {
 	}
 }
 
-// await polls until the condition holds.
-func (s *system) await(what string, condition func() bool) {
-	s.t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			s.t.Fatalf("waited %v in vain for %s", patience, what)
-		}
-	}
-}
-
 // end waits for the job to be terminal, for its event and for the queue to be empty.
 func (s *system) end(id string) ingest.Job {
 	s.t.Helper()
 	var job ingest.Job
-	s.await("the end of the job", func() bool {
+	stacktest.Eventually(s.t, "the job is over", func() bool {
 		got, err := s.jobs.Get(s.t.Context(), id)
 		if err != nil && !errors.Is(err, jobstore.ErrNotFound) {
 			s.t.Fatal(err)
@@ -301,7 +285,7 @@ func (s *system) event(id string) ingest.Event {
 // dead waits until the dead-letter queue holds so many commands.
 func (s *system) dead(want int) {
 	s.t.Helper()
-	s.await(fmt.Sprintf("%d dead commands", want), func() bool {
+	stacktest.Eventually(s.t, fmt.Sprintf("%d commands are dead", want), func() bool {
 		depths, err := s.broker.Depths(s.t.Context())
 		return err == nil && depths["ingesta.dead"].Messages == want
 	})

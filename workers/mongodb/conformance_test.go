@@ -82,24 +82,13 @@ func (s *server) source(t *testing.T, access extracttest.Access) engine.Source {
 	case extracttest.WrongPassword:
 		cfg.Password = wrongPassword
 	case extracttest.ClosedPort:
-		cfg.Port = closedPort(t)
+		cfg.Port = stacktest.FreePort(t)
 	}
 	source, err := New(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return source
-}
-
-// closedPort returns a port that nobody listens on.
-func closedPort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (s *server) Create(t *testing.T, table extracttest.Table) {

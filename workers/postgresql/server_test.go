@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -88,12 +87,7 @@ func (s *server) source(t testing.TB, access extracttest.Access) engine.Source {
 	case extracttest.WrongPassword:
 		cfg.Password = "no-" + readerPassword
 	case extracttest.ClosedPort:
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("finding a free port: %v", err)
-		}
-		cfg.Host, cfg.Port = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port
-		_ = listener.Close()
+		cfg.Host, cfg.Port = "127.0.0.1", stacktest.FreePort(t)
 	}
 	source, err := New(cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	if err != nil {

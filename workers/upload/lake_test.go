@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/google/uuid"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
@@ -33,29 +32,14 @@ type lake struct {
 }
 
 // newLake makes a bucket on the local stack's S3 server and removes it after the test. adjust
-// may change the configuration of the Store before it is made; the raw client stays plain.
+// may change the configuration of the Store before it is made.
 func newLake(t testing.TB, adjust ...func(*Config)) lake {
 	t.Helper()
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
-		setenv(t, name, stacktest.Env(t, name))
-	}
-	setenv(t, "AWS_EC2_METADATA_DISABLED", "true")
 	cfg := Config{
-		Bucket: "upload-test-" + uuid.NewString()[:18], Region: stacktest.Env(t, "AWS_REGION"),
+		Bucket: stacktest.Bucket(t), Region: stacktest.Env(t, "AWS_REGION"),
 		Endpoint: stacktest.Env(t, "AWS_ENDPOINT_URL"),
 		PartSize: minPartSize, Parallel: 3, Memory: 4 * minPartSize, Timeout: 20 * time.Second, Attempts: 3,
 	}
-	plain, err := New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(plain.Close)
-	raw := plain.client
-	if _, err := raw.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &cfg.Bucket}); err != nil {
-		t.Fatalf("creating the test's bucket: %v", err)
-	}
-	bucket := cfg.Bucket
-	t.Cleanup(func() { removeBucket(t, raw, bucket) })
 	for _, f := range adjust {
 		f(&cfg)
 	}
@@ -69,40 +53,7 @@ func newLake(t testing.TB, adjust ...func(*Config)) lake {
 			t.Errorf("after the test %d bytes of part buffers are held by %d objects; an idle store holds none", store.buffers.mapped, store.buffers.users)
 		}
 	})
-	return lake{Store: store, t: t, raw: raw}
-}
-
-// setenv is t.Setenv for tests and benchmarks alike.
-func setenv(t testing.TB, name, value string) {
-	t.Helper()
-	t.(interface{ Setenv(name, value string) }).Setenv(name, value)
-}
-
-func removeBucket(t testing.TB, raw *s3.Client, bucket string) {
-	ctx := context.Background() // the test's context has ended
-	objects, err := raw.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket})
-	if err != nil {
-		t.Errorf("listing the test's objects: %v", err)
-		return
-	}
-	for _, o := range objects.Contents {
-		if _, err := raw.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: o.Key}); err != nil {
-			t.Errorf("removing the test's object: %v", err)
-		}
-	}
-	uploads, err := raw.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &bucket})
-	if err != nil {
-		t.Errorf("listing the test's uploads: %v", err)
-		return
-	}
-	for _, u := range uploads.Uploads {
-		if _, err := raw.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId}); err != nil {
-			t.Errorf("aborting the test's upload: %v", err)
-		}
-	}
-	if _, err := raw.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket}); err != nil {
-		t.Errorf("removing the test's bucket: %v", err)
-	}
+	return lake{Store: store, t: t, raw: stacktest.S3(t)}
 }
 
 // unguarded is a fence that always holds.
