@@ -55,6 +55,15 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
+// readNothing reads the body of a request that takes no field: empty, or an empty object.
+func readNothing(c echo.Context) error {
+	body, err := readBody(c)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return decodeObject(body, nil)
+}
+
 // checkMediaType returns a *problem unless the headers allow the body to be JSON in UTF-8. A body
 // that says nothing of its type is taken for JSON.
 func checkMediaType(header http.Header) error {

@@ -63,14 +63,8 @@ func (a *API) cancel(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(c)
-	if err != nil {
+	if err := readNothing(c); err != nil {
 		return err
-	}
-	if len(body) > 0 {
-		if err := decodeObject(body, nil); err != nil {
-			return err
-		}
 	}
 	job, err := a.jobs.Cancel(c.Request().Context(), id, traceparent(c))
 	if err != nil {

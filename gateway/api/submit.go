@@ -65,14 +65,8 @@ func (a *API) submit(c echo.Context) error {
 
 // submitAll answers POST /api/ingesta: one job per database of the catalog.
 func (a *API) submitAll(c echo.Context) error {
-	body, err := readBody(c)
-	if err != nil {
+	if err := readNothing(c); err != nil {
 		return err
-	}
-	if len(body) > 0 {
-		if err := decodeObject(body, nil); err != nil {
-			return err
-		}
 	}
 	var orders []jobs.Order
 	for _, db := range a.catalog.Databases() {

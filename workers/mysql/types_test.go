@@ -1,8 +1,6 @@
 package mysql
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,35 +10,6 @@ import (
 	"github.com/pharmavida/ingesta/workers/engine"
 	"github.com/pharmavida/ingesta/workers/extracttest"
 )
-
-// sink keeps what it is given.
-type sink struct{ bytes.Buffer }
-
-func (*sink) AddRows(int64) {}
-
-// export reads a dataset to its end in a session of its own.
-func (s *server) export(t *testing.T, d catalog.Dataset) (engine.Extraction, engine.Tally, [][]extracttest.Field) {
-	t.Helper()
-	session, err := s.source(t, extracttest.Granted).Open(t.Context())
-	if err != nil {
-		t.Fatalf("opening a session: %v", err)
-	}
-	defer func() { _ = session.Close(context.Background()) }()
-	extraction, err := session.Prepare(t.Context(), d)
-	if err != nil {
-		t.Fatalf("preparing: %v", err)
-	}
-	var out sink
-	tally, err := extraction.Run(t.Context(), &out)
-	if err != nil {
-		t.Fatalf("running: %v", err)
-	}
-	records, err := extracttest.ReadCSV(out.Bytes())
-	if err != nil {
-		t.Fatalf("reading the file: %v", err)
-	}
-	return extraction, tally, records
-}
 
 // TestTypes inserts one value into a column of each type and reads it back, from the table and
 // from a query.
@@ -117,7 +86,7 @@ func TestTypes(t *testing.T) {
 					t.Errorf("%s gave %v for NULL", from, records[1][0])
 				}
 			}
-			extraction, tally, records := s.export(t, catalog.Dataset{Name: "tipo", Table: "tipo"})
+			extraction, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), catalog.Dataset{Name: "tipo", Table: "tipo"})
 			check("the table", extraction, tally, records, test.want)
 			if got := extraction.Columns[0].Type; got != test.fileType {
 				t.Errorf("the type in the file is %q, want %q", got, test.fileType)
@@ -126,7 +95,7 @@ func TestTypes(t *testing.T) {
 			if test.fromQuery != "" && (mariaDB || test.fileType != "json") {
 				want = test.fromQuery
 			}
-			extraction, tally, records = s.export(t, catalog.Dataset{Name: "tipo", Query: "SELECT a FROM tipo -- todo", Columns: []catalog.Column{{Name: "a"}}})
+			extraction, tally, records = extracttest.Export(t, s.source(t, extracttest.Granted), catalog.Dataset{Name: "tipo", Query: "SELECT a FROM tipo -- todo", Columns: []catalog.Column{{Name: "a"}}})
 			check("the query", extraction, tally, records, want)
 		})
 	}
@@ -159,7 +128,7 @@ func TestOddValuesAreCounted(t *testing.T) {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	_, tally, records := s.export(t, catalog.Dataset{Name: "raro", Table: "raro"})
+	_, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), catalog.Dataset{Name: "raro", Table: "raro"})
 	want := "[[\"1\" NULL NULL NULL \"false\"] [\"2\" NULL NULL NULL \"2\"] " +
 		"[\"3\" \"2024-05-01\" \"2024-01-10 10:00:00\" \"2024-01-10 10:00:00+00\" \"true\"]]"
 	if got := fmt.Sprint(records); got != want {
@@ -198,7 +167,7 @@ func TestPurchases(t *testing.T) {
 	} {
 		must(t, s.admin, statement)
 	}
-	extraction, tally, records := s.export(t, purchases)
+	extraction, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), purchases)
 	// Both arrays keep the order in which their elements were inserted: it is all that pairs them.
 	want := `[["1" "2025-01-02 03:04:05" "10" "[30,20,10]" "[1,3,2]"] ["2" NULL NULL "[]" "[]"] ` +
 		`["3" "2025-01-02 03:04:05.5" "11" "[9,9]" "[5,null]"]]`
@@ -222,7 +191,7 @@ func TestPurchases(t *testing.T) {
 func TestInconsistentEngine(t *testing.T) {
 	s := newServer(t)
 	must(t, s.admin, "CREATE TABLE vieja (id int) ENGINE = MyISAM")
-	extraction, _, _ := s.export(t, catalog.Dataset{Name: "vieja", Table: "vieja"})
+	extraction, _, _ := extracttest.Export(t, s.source(t, extracttest.Granted), catalog.Dataset{Name: "vieja", Table: "vieja"})
 	if extraction.Snapshot.Consistent {
 		t.Error("a MyISAM table is said to be part of a consistent snapshot")
 	}

@@ -1,44 +1,12 @@
 package postgresql
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"testing"
 
 	"github.com/pharmavida/ingesta/shared/catalog"
-	"github.com/pharmavida/ingesta/workers/engine"
 	"github.com/pharmavida/ingesta/workers/extracttest"
 )
-
-// sink keeps what it is given.
-type sink struct{ bytes.Buffer }
-
-func (*sink) AddRows(int64) {}
-
-// export reads a dataset to its end in a session of its own.
-func (s *server) export(t *testing.T, d catalog.Dataset) (engine.Extraction, engine.Tally, [][]extracttest.Field) {
-	t.Helper()
-	session, err := s.source(t, extracttest.Granted).Open(t.Context())
-	if err != nil {
-		t.Fatalf("opening a session: %v", err)
-	}
-	defer func() { _ = session.Close(context.Background()) }()
-	extraction, err := session.Prepare(t.Context(), d)
-	if err != nil {
-		t.Fatalf("preparing: %v", err)
-	}
-	var out sink
-	tally, err := extraction.Run(t.Context(), &out)
-	if err != nil {
-		t.Fatalf("running: %v", err)
-	}
-	records, err := extracttest.ReadCSV(out.Bytes())
-	if err != nil {
-		t.Fatalf("reading the file: %v", err)
-	}
-	return extraction, tally, records
-}
 
 // TestTypes inserts one value into a column of each type and reads it back, from the table and
 // from a query.
@@ -120,7 +88,7 @@ func TestTypes(t *testing.T) {
 				{Name: "tipo", Table: "tipo", Columns: column},
 				{Name: "tipo", Query: "SELECT a, 1 AS b, 2 AS b FROM tipo ORDER BY id -- todo", Columns: column},
 			} {
-				extraction, tally, records := s.export(t, d)
+				extraction, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), d)
 				if tally.Rows != 2 || len(records) != 2 {
 					t.Fatalf("got %d rows and %v, want two", tally.Rows, records)
 				}
@@ -150,7 +118,7 @@ func TestJSONBesideOthers(t *testing.T) {
 	must(t, s.admin, "CREATE TABLE mezcla (id int, a text, b jsonb, c text, d json)")
 	must(t, s.admin, `INSERT INTO mezcla VALUES
 		(1, E'x, "y"\n', '{"k": "v, \"w\""}', '', ' [ ] '), (2, '', NULL, NULL, '{"a" : 1}'), (3, NULL, '1', '"', NULL)`)
-	extraction, tally, records := s.export(t, catalog.Dataset{Name: "mezcla", Table: "mezcla"})
+	extraction, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), catalog.Dataset{Name: "mezcla", Table: "mezcla"})
 	want := `[["1" "x, \"y\"\n" "{\"k\":\"v, \\\"w\\\"\"}" "" "[]"] ["2" "" NULL NULL "{\"a\":1}"] ["3" NULL "1" "\"" NULL]]`
 	if got := fmt.Sprint(records); got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -185,7 +153,7 @@ func TestOffers(t *testing.T) {
 	} {
 		must(t, s.admin, statement)
 	}
-	extraction, tally, records := s.export(t, offers)
+	extraction, tally, records := extracttest.Export(t, s.source(t, extracttest.Granted), offers)
 	dates := `"2025-01-02 00:00:00" "2025-01-01 00:00:00" NULL`
 	want := `[["1" ` + dates + ` "11" "1" "Ibuprofeno" "10"] ["1" ` + dates + ` "12" "2" "Loratadina" "0.5"] ` +
 		`["1" ` + dates + ` "13" "99" NULL NULL] ["2" NULL NULL NULL NULL NULL NULL NULL]]`
