@@ -25,10 +25,10 @@ import (
 
 // Config is the configuration of every worker, beside that of its source.
 type Config struct {
-	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
-	Host        string      `env:"WORKER_HOST"`                   // address to listen on; empty: all
-	Port        int         `env:"WORKER_PORT" envDefault:"8081"` // health and metrics
-	CatalogFile string      `env:"CATALOG_FILE"`                  // empty: the built-in catalog
+	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"` // loading refuses sample passwords in production
+	Host        string      `env:"WORKER_HOST"`                          // address to listen on; empty: all
+	Port        int         `env:"WORKER_PORT" envDefault:"8081"`        // health and metrics
+	CatalogFile string      `env:"CATALOG_FILE"`                         // empty: the built-in catalog
 	Jobs        jobstore.Config
 	Broker      broker.Config
 	Upload      upload.Config
@@ -73,6 +73,7 @@ func Run(ctx context.Context, cfg Config, database ingest.Database, source engin
 	if err != nil {
 		return err
 	}
+	log.Info("serving", "worker", worker, "health_port", cfg.Port, "slots", cfg.Engine.Concurrency, "catalog_digest", datasets.Digest())
 	checks := []telemetry.Check{
 		{Name: "rabbitmq", Run: messages.Ready},
 		{Name: "redis", Run: jobs.Ping},

@@ -11,8 +11,8 @@ import (
 	"github.com/pharmavida/ingesta/shared/jobstore"
 )
 
-// concludeTimeout bounds the last writes of an attempt. It must end before a lease that was
-// renewed just before them does.
+// concludeTimeout bounds the last writes of an attempt. The lease is renewed until the very last of
+// them, and that one is refused when the lease was lost: being late costs work, never truth.
 const concludeTimeout = 30 * time.Second
 
 // conclude records the verdict and settles the delivery. Its writes outlive the cancellation of
