@@ -14,6 +14,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -70,12 +71,22 @@ func Load(cfg any, environ []string) (warnings []string, err error) {
 	for _, field := range fields {
 		problems = append(problems, resolve(vars, field.Key))
 	}
-	problems = append(problems, parse(cfg, vars, fields)...)
-	if err := errors.Join(problems...); err != nil {
-		return warnings, err // values that could not be read are not worth validating
+	unread, unreadable := parse(cfg, vars, fields)
+	problems = append(problems, unreadable...)
+	for _, problem := range append(validate(reflect.ValueOf(cfg).Elem()), refuseSamples(vars, fields)...) {
+		// What could not be read has been complained of, and its place is held by a default.
+		if !slices.ContainsFunc(unread, func(name string) bool { return mentions(problem, name) }) {
+			problems = append(problems, problem)
+		}
 	}
-	problems = append(validate(reflect.ValueOf(cfg).Elem()), refuseSamples(vars, fields)...)
 	return warnings, errors.Join(problems...)
+}
+
+// mentions reports whether the problem's text holds the variable's name as a word.
+func mentions(problem error, name string) bool {
+	partOfName := func(r rune) bool { return r == '_' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' }
+	words := strings.FieldsFunc(problem.Error(), func(r rune) bool { return !partOfName(r) })
+	return slices.Contains(words, name)
 }
 
 // resolve gives the variable its value from X_FILE or from its fallback.
@@ -114,25 +125,28 @@ func fromFile(vars map[string]string, name string) error {
 	return nil
 }
 
-// parse fills cfg and names each variable whose value does not fit.
-func parse(cfg any, vars map[string]string, fields []env.FieldParams) []error {
+// parse fills cfg and returns each variable that is missing or whose value does not fit, and the
+// complaint about it. In cfg a default, if there is one, takes the place of a value that does not fit.
+func parse(cfg any, vars map[string]string, fields []env.FieldParams) (unread []string, problems []error) {
 	err := env.ParseWithOptions(cfg, env.Options{Environment: vars})
 	if err == nil {
-		return nil
+		return nil, nil
 	}
-	var problems []error
 	for _, e := range flatten(err) {
 		var missing env.VarIsNotSetError
 		var empty env.EmptyVarError
 		switch {
 		case errors.As(e, &missing):
+			unread = append(unread, missing.Key)
 			problems = append(problems, fmt.Errorf("%s is required and not set", named(missing.Key)))
 		case errors.As(e, &empty):
+			unread = append(unread, empty.Key)
 			problems = append(problems, fmt.Errorf("%s is required and empty", named(empty.Key)))
 		}
 	}
 	// The library names the struct's field; people set variables. A variable parsed alone tells
 	// whether it is the one to blame.
+	readable := maps.Clone(vars)
 	for _, field := range fields {
 		value, ok := vars[field.Key]
 		if !ok {
@@ -143,14 +157,17 @@ func parse(cfg any, vars map[string]string, fields []env.FieldParams) []error {
 		for _, e := range flatten(alone) {
 			var unfit env.ParseError
 			if errors.As(e, &unfit) {
+				unread = append(unread, field.Key)
+				delete(readable, field.Key)
 				problems = append(problems, fmt.Errorf("%s: %w", field.Key, unfit.Err))
 			}
 		}
 	}
 	if len(problems) == 0 {
-		problems = append(problems, err)
+		return nil, []error{err}
 	}
-	return problems
+	_ = env.ParseWithOptions(cfg, env.Options{Environment: readable}) // complains only of what is missing
+	return unread, problems
 }
 
 // named returns the variable and the one it falls back to.
@@ -172,7 +189,7 @@ func flatten(err error) []error {
 	return nil
 }
 
-// validate asks every struct within v that has a Validate method.
+// validate asks every struct within v that has a Validate method, and returns each problem apart.
 func validate(v reflect.Value) []error {
 	if v.Kind() != reflect.Struct || !v.CanAddr() {
 		return nil
@@ -184,7 +201,19 @@ func validate(v reflect.Value) []error {
 		}
 	}
 	if checked, ok := v.Addr().Interface().(validator); ok {
-		problems = append(problems, checked.Validate())
+		problems = append(problems, apart(checked.Validate())...)
+	}
+	return problems
+}
+
+// apart returns each problem of a Validate method, which joins them: one to a line.
+func apart(err error) []error {
+	if err == nil {
+		return nil
+	}
+	var problems []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		problems = append(problems, errors.New(line))
 	}
 	return problems
 }
@@ -208,6 +237,19 @@ func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
 		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, value) {
 			problems = append(problems, fmt.Errorf("%s is a sample password: set one of your own in production", field.Key))
 		}
+		if strings.HasSuffix(field.Key, "_URI") && slices.Contains(samples, passwordOf(value)) {
+			problems = append(problems, fmt.Errorf("%s holds a sample password: set one of your own in production", field.Key))
+		}
 	}
 	return problems
+}
+
+// passwordOf returns the password in a connection string. Such strings may name several hosts, which
+// net/url does not read.
+func passwordOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	user, _, _ := strings.Cut(authority, "@")
+	_, password, _ := strings.Cut(user, ":")
+	return password
 }

@@ -16,13 +16,18 @@ type server struct {
 	Host     string `env:"SOURCE_MYSQL_HOST" envDefault:"localhost"`
 	Port     int    `env:"SOURCE_MYSQL_PORT" envDefault:"3306"`
 	Password Secret `env:"SOURCE_MYSQL_PASSWORD,required"`
+	URI      Secret `env:"MONGO_URI"`
 }
 
 func (s server) Validate() error {
+	var problems []error
 	if s.Port > 65535 {
-		return errors.New("SOURCE_MYSQL_PORT is no port")
+		problems = append(problems, errors.New("SOURCE_MYSQL_PORT is no port"))
 	}
-	return nil
+	if s.Password == "" {
+		problems = append(problems, errors.New("SOURCE_MYSQL_PASSWORD is empty"))
+	}
+	return errors.Join(problems...)
 }
 
 type sample struct {
@@ -53,8 +58,12 @@ func TestLoad(t *testing.T) {
 		{"missing", nil, "", []string{"SOURCE_MYSQL_PASSWORD (or MYSQL_PASSWORD) is required and not set"}},
 		{"everything at once", []string{"SOURCE_MYSQL_PORT=many", "INGESTA_LEASE=long", "INGESTA_ENV=prod"}, "",
 			[]string{"is required and not set", "SOURCE_MYSQL_PORT: ", "INGESTA_LEASE: ", "INGESTA_ENV: ", `"prod"`}},
+		{"what can be read is validated", []string{"INGESTA_LEASE=long", "SOURCE_MYSQL_PORT=70000"}, "",
+			[]string{"INGESTA_LEASE: ", "is required and not set", "SOURCE_MYSQL_PORT is no port"}},
 		{"validation", []string{"SOURCE_MYSQL_PASSWORD=x", "SOURCE_MYSQL_PORT=70000"}, "", []string{"SOURCE_MYSQL_PORT is no port"}},
 		{"sample password in production", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=pharmavida123"}, "", []string{"SOURCE_MYSQL_PASSWORD is a sample password"}},
+		{"sample password in an address", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "MONGO_URI=mongodb://admin:pharmavida123@a:1,b:2/x"}, "", []string{"MONGO_URI holds a sample password"}},
+		{"own password in an address", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "MONGO_URI=mongodb://admin:k9@a:1,b:2/x"}, "localhost:3306 k9 45s", nil},
 		{"sample password by fallback", []string{"INGESTA_ENV=production", "MYSQL_PASSWORD=pharmavida123"}, "", []string{"is a sample password"}},
 		{"own password in production", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9"}, "localhost:3306 k9 45s", nil},
 	}
@@ -77,6 +86,16 @@ func TestLoad(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// A variable is complained of once: what stands in for its value is nobody's mistake.
+func TestUnreadVariablesAreNotValidated(t *testing.T) {
+	var cfg sample
+	_, err := Load(&cfg, []string{"SOURCE_MYSQL_PORT=many"})
+	want := "SOURCE_MYSQL_PASSWORD (or MYSQL_PASSWORD) is required and not set\nSOURCE_MYSQL_PORT: "
+	if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("got %v\nwant %s…", err, want)
 	}
 }
 
