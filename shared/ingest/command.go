@@ -49,7 +49,7 @@ func DecodeCommand(body []byte) (Command, error) {
 	case len(c.Targets) == 0:
 		return Command{}, Permanent(MalformedCommand, nil, "the command names no dataset")
 	}
-	seen := make(map[string]bool, len(c.Targets))
+	seen, keys := make(map[string]bool, len(c.Targets)), make(map[string]bool, len(c.Targets))
 	for _, t := range c.Targets {
 		if t.Dataset == "" || t.Key == "" {
 			return Command{}, Permanent(MalformedCommand, nil, "a dataset of the command lacks its name or its key")
@@ -57,7 +57,10 @@ func DecodeCommand(body []byte) (Command, error) {
 		if seen[t.Dataset] {
 			return Command{}, Permanent(MalformedCommand, nil, "the command names dataset %q twice", t.Dataset)
 		}
-		seen[t.Dataset] = true
+		if keys[t.Key] { // the second would replace the first, whose result would then be a lie
+			return Command{}, Permanent(MalformedCommand, nil, "the command exports two datasets to the key %q", t.Key)
+		}
+		seen[t.Dataset], keys[t.Key] = true, true
 	}
 	return c, nil
 }

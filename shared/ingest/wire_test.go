@@ -105,6 +105,7 @@ func TestCommandWire(t *testing.T) {
 		{"no dataset", `{"version":1,"job_id":"a","database":"mysql"}`, MalformedCommand},
 		{"no key", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a"}]}`, MalformedCommand},
 		{"dataset twice", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"b"},{"name":"a","key":"c"}]}`, MalformedCommand},
+		{"key twice", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"c"},{"name":"b","key":"c"}]}`, MalformedCommand},
 	}
 	for _, tt := range tests {
 		if _, err := DecodeCommand([]byte(tt.body)); !HasCode(err, tt.want) || IsTransient(err) {
