@@ -46,7 +46,7 @@ func (e *Engine) attempt(working context.Context, d *broker.Delivery, claim jobs
 	a.log.Info("attempt begins", "failures", claim.Failures)
 	begun := time.Now()
 	v := a.run(ctx)
-	a.log.Info("attempt ended", "verdict", v.kind, "seconds", time.Since(begun).Seconds(), "cause", v.cause)
+	a.log.Info("attempt ended", "verdict", v.kind.String(), "seconds", time.Since(begun).Seconds(), "cause", v.cause)
 	e.metrics.attempts.WithLabelValues(v.kind.String()).Inc()
 	a.conclude(working, v)
 }
