@@ -164,6 +164,7 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{name: "limit in words", method: "GET", target: "/api/ingesta/jobs?limit=many", status: 400, code: "invalid_parameter"},
 		{name: "status unknown", method: "GET", target: "/api/ingesta/jobs?status=done", status: 400, code: "invalid_parameter", detail: "status must be one of"},
 		{name: "database unknown", method: "GET", target: "/api/ingesta/jobs?database=oracle", status: 400, code: "invalid_parameter"},
+		{name: "query not well-formed", method: "GET", target: "/api/ingesta/jobs?cursor=%zz", status: 400, code: "invalid_parameter", detail: "not well-formed"},
 		{name: "parameter twice", method: "GET", target: "/api/ingesta/jobs?status=queued&status=running", status: 400, code: "invalid_parameter", detail: "status is given twice"},
 	}
 	for _, tt := range tests {

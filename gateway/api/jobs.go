@@ -87,7 +87,10 @@ const (
 
 // list answers GET /api/ingesta/jobs.
 func (a *API) list(c echo.Context) error {
-	values := c.QueryParams()
+	values, err := url.ParseQuery(c.QueryString())
+	if err != nil { // a parameter that was lost would be taken for one that was not given
+		return fault(invalidParameter, "the query string is not well-formed: a percent sign needs two hexadecimal digits, a semicolon separates nothing")
+	}
 	query := jobs.Query{Limit: defaultPage}
 	var faults []problemField
 	blame := func(parameter, format string, args ...any) {
