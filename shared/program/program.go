@@ -91,8 +91,8 @@ func (p Program[C]) Execute(ctx context.Context, process Process) int {
 		Program   C
 	}
 	warnings, err := config.Load(&cfg, process.Environ)
-	if err == nil {
-		err = p.Check(cfg.Program)
+	if err == nil || *check { // a default stands where a value could not be read: the rest can be checked
+		err = errors.Join(err, p.Check(cfg.Program))
 	}
 	if *check {
 		for _, warning := range warnings {

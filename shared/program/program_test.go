@@ -42,6 +42,7 @@ func TestExecute(t *testing.T) {
 		{"valid", []string{"--check-config"}, nil, ExitOK, "the configuration is valid\n", nil},
 		{"everything at once", []string{"--check-config"}, []string{"SAMPLE_PORT=70000", "INGESTA_DEFAULT_WIAT=1s"}, ExitUsage, "", []string{"SAMPLE_PORT", "INGESTA_DEFAULT_WIAT"}},
 		{"refused by the program", []string{"--check-config"}, []string{"SAMPLE_PORT=1"}, ExitUsage, "", []string{"1 is taken"}},
+		{"refused by the program and before", []string{"--check-config"}, []string{"SAMPLE_PORT=1", "LOG_FORMAT=xml"}, ExitUsage, "", []string{"1 is taken", "LOG_FORMAT"}},
 		{"refused by the program when running", nil, []string{"SAMPLE_PORT=1"}, ExitUsage, "", []string{"the configuration is wrong: 1 is taken"}},
 		{"log settings", nil, []string{"LOG_FORMAT=xml"}, ExitUsage, "", []string{"LOG_FORMAT"}},
 	}
