@@ -93,15 +93,24 @@ func Await(ctx context.Context, started *Started, within time.Duration, probe fu
 		attempt, cancelAttempt := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no answer within %s", probeTimeout))
 		err := probe(attempt)
 		cancelAttempt()
-		if err == nil {
+		answered := err == nil
+		if answered && started == nil {
 			return nil
 		}
+		// An answer is believed once the process has outlived it: it may have come from another
+		// program that holds the port, for which ours is about to end.
 		select {
 		case <-ended:
 			return fmt.Errorf("it ended before it was ready: %w", started.Reason())
 		case <-ctx.Done():
+			if answered {
+				return nil
+			}
 			return fmt.Errorf("%w; last answer: %w", context.Cause(ctx), err)
 		case <-time.After(pollEvery):
+			if answered {
+				return nil
+			}
 		}
 	}
 }

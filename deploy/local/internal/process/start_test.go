@@ -37,6 +37,18 @@ func TestAwaitTellsWhyItGaveUp(t *testing.T) {
 	}
 }
 
+// Another program may hold the port and answer in the place of one that could not start.
+func TestAwaitDoesNotBelieveAStranger(t *testing.T) {
+	started, err := Start(Command{Path: "/bin/sh", Args: []string{"-c", "exit 3"}, Dir: "/"}, Mark("test", t.Name()), filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := func(context.Context) error { return nil }
+	if err := Await(t.Context(), started, time.Minute, answers); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("error %v, want that the server ended although somebody answered", err)
+	}
+}
+
 func TestStartAppendsToTheLogAndPutsALargeOneAside(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	run := func() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pharmavida/ingesta/deploy/local/internal/ports"
 	"github.com/pharmavida/ingesta/deploy/local/internal/process"
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
 )
@@ -47,6 +48,9 @@ func (s *Stack) ensureStarted(ctx context.Context, srv server.Server) (*process.
 	// Also when it is dead: it may have left children behind.
 	if err := s.halt(ctx, srv); err != nil {
 		return nil, err
+	}
+	if !ports.Free(srv.Port) {
+		return nil, fmt.Errorf("another program has taken port %d: run make up again, it will choose another", srv.Port)
 	}
 	mark := process.Mark(s.layout.ID, srv.Name)
 	started, err := process.Start(launch.Command, mark, s.layout.Log(srv.Name))
