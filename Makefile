@@ -69,6 +69,7 @@ clean: stack-tool ## stop the stack and remove its data, .local and bin
 
 #? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
 #? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
+#? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
 #? LOCAL_<PART>_PORT  a port of your own instead of 18xxx; PART is one of GATEWAY, WORKER_MONGODB, WORKER_MYSQL,
 #?                    WORKER_POSTGRESQL, MONGODB, MARIADB, POSTGRESQL, REDIS, RABBITMQ, MANAGEMENT, ERLANG, EPMD, S3

@@ -96,8 +96,12 @@ func run(ctx context.Context, out *screen) error {
 				problems = append(problems, err)
 				continue
 			}
-			wrong := object.compare(result, manifest, counts[result.Dataset])
-			out.object(result, object, counts[result.Dataset], len(wrong) == 0)
+			wrong := object.compare(result, manifest)
+			count, counted := counts[result.Dataset]
+			if counted && object.rows != count {
+				wrong = append(wrong, fmt.Errorf("%s has %d rows, and the source counts %d", result.Key, object.rows, count))
+			}
+			out.object(result, object, count, counted, len(wrong) == 0)
 			problems = append(problems, wrong...)
 		}
 	}
@@ -107,6 +111,7 @@ func run(ctx context.Context, out *screen) error {
 
 	out.title("Everything agrees. Look around")
 	out.linef("Service     %s/", cfg.URL)
+	out.linef("Files       s3://%s at %s (its credentials are in .local/env)", cfg.Lake.Bucket, cfg.Lake.Endpoint)
 	out.linef("Jobs        %s/api/ingesta/jobs", cfg.URL)
 	out.linef("Health      %s/api/ingesta/health", cfg.URL)
 	out.linef("RabbitMQ    http://%s:%d/   user %s, password %s", cfg.Broker.Host, cfg.Management, cfg.Broker.User, cfg.Broker.Password.Reveal())

@@ -55,14 +55,18 @@ func (s *screen) progress(job ingest.Job) {
 	}
 }
 
-// object shows one object beside what its source says.
-func (s *screen) object(r ingest.Result, o object, source int64, agrees bool) {
+// object shows one object beside what its source counts, where that is known.
+func (s *screen) object(r ingest.Result, o object, source int64, counted, agrees bool) {
+	compared := "not compared with the source: the demo knows no count for this dataset"
+	if counted {
+		compared = fmt.Sprintf("%d in the source", source)
+	}
 	mark := "✓"
 	if !agrees {
 		mark = "✗"
 	}
 	s.linef("%s %s", mark, r.URL)
-	s.linef("    %d rows, %d in the source; %s; sha256 %.16s…", o.rows, source, size(o.bytes), o.sha256)
+	s.linef("    %d rows, %s; %s; sha256 %.16s…", o.rows, compared, size(o.bytes), o.sha256)
 	for _, line := range o.lines {
 		if cut := []rune(line); len(cut) > lineWidth {
 			line = string(cut[:lineWidth-1]) + "…"

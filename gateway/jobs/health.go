@@ -137,6 +137,9 @@ func (s *Service) Health(ctx context.Context) Health {
 		state := s.databaseState(db.Name, beats, beatsErr)
 		if depth, known := depths[broker.CommandQueue(db.Name)]; known {
 			state.Queue = &QueueState{Messages: depth.Messages, Consumers: depth.Consumers}
+			if depth.Consumers == 0 { // known at once, while a dead worker's heartbeat is believed a little longer
+				state.Status, state.Error = Down, "no worker takes commands"
+			}
 		}
 		if state.Status != Up {
 			health.Status = Down

@@ -19,6 +19,14 @@ type Report struct {
 	Results  ingest.Results  `json:"result"`
 }
 
+// message returns what to tell of a failure. A run has no way to number its keys as accepted jobs do.
+func message(e *ingest.Error) string {
+	if e.Code == ingest.ObjectConflict {
+		return e.Message + "; another export has this second's name: run it again"
+	}
+	return e.Message
+}
+
 // RunOnce exports the datasets of the database under keys made from the template and the present
 // second. It neither retries nor writes a manifest: it is for looking at one database by hand.
 // What happens to a dataset stands in the report.
@@ -42,7 +50,7 @@ func RunOnce(ctx context.Context, database ingest.Database, datasets []catalog.D
 		} else if err != nil {
 			e := ingest.AsError(err)
 			log.Error("a dataset failed", "dataset", d.Name, "code", e.Code, "error", err)
-			done = broken(results[i], e.Code, e.Message)
+			done = broken(results[i], e.Code, message(e))
 			if e.Code == ingest.SourceUnavailable {
 				_ = x.reset(ctx) // the session is what broke: the next dataset opens another
 			}

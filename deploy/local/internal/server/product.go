@@ -2,8 +2,12 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,18 +24,47 @@ type Product struct {
 	Environment  []string
 }
 
+// prepare has the program check its configuration, so that one that is wrong is told before
+// anything that runs is stopped.
+func (p Product) prepare(ctx context.Context) (Launch, error) {
+	command := process.Command{
+		Path: p.Binary,
+		Env:  slices.Concat(p.Environment, []string{p.PortVariable + "=" + strconv.Itoa(p.Port)}),
+		Dir:  p.Dir,
+	}
+	check := command
+	check.Args = []string{"--check-config"}
+	if _, err := check.Run(ctx); err != nil {
+		return Launch{}, err
+	}
+	configuration, err := p.files()
+	return Launch{Command: command, Configuration: configuration}, err
+}
+
+// files returns the content of every file that the environment names: one that was edited is a
+// configuration that changed.
+func (p Product) files() (string, error) {
+	var content strings.Builder
+	for _, variable := range p.Environment {
+		name, path, _ := strings.Cut(variable, "=")
+		if !strings.HasSuffix(name, "_FILE") || path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("reading %s: %w", name, err)
+		}
+		content.Write(text)
+	}
+	return content.String(), nil
+}
+
 // Server describes the process.
 func (p Product) Server() Server {
 	return Server{
-		Name: p.Name,
-		Port: p.Port,
-		Prepare: func(context.Context) (Launch, error) {
-			return Launch{Command: process.Command{
-				Path: p.Binary,
-				Env:  append(p.Environment[:len(p.Environment):len(p.Environment)], p.PortVariable+"="+strconv.Itoa(p.Port)),
-				Dir:  p.Dir,
-			}}, nil
-		},
+		Name:    p.Name,
+		Port:    p.Port,
+		Prepare: p.prepare,
 		Ready: func(ctx context.Context) error {
 			_, err := getOK(ctx, "http://"+net.JoinHostPort(Host, strconv.Itoa(p.Port))+"/ready", nil)
 			return err
