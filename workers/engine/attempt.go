@@ -39,7 +39,7 @@ func (e *Engine) attempt(working context.Context, d *broker.Delivery, claim jobs
 
 	ctx, cancel := context.WithCancelCause(working)
 	defer cancel(nil)
-	defer e.track(claim.Job.ID, cancel)()
+	defer e.track(a, cancel)()
 	a.stopRenewing = a.keepLease(context.WithoutCancel(working), cancel)
 	defer a.stopRenewing()
 

@@ -62,7 +62,7 @@ type Engine struct {
 	metrics  *metrics
 
 	mu      sync.Mutex
-	running map[string]context.CancelCauseFunc // by job, to be woken by a cancellation
+	running map[*attempt]context.CancelCauseFunc // to be woken by a cancellation; a job may have two, one that lost it
 }
 
 // New returns an engine for the database, which must be in the catalog.
@@ -75,7 +75,7 @@ func New(cfg Config, database ingest.Database, parts Parts) (*Engine, error) {
 		Parts: parts, cfg: cfg, database: db,
 		slots:   make(chan struct{}, cfg.Concurrency),
 		metrics: newMetrics(parts.Metrics, database),
-		running: map[string]context.CancelCauseFunc{},
+		running: map[*attempt]context.CancelCauseFunc{},
 	}, nil
 }
 
@@ -201,8 +201,10 @@ func (e *Engine) heedCancellations(ctx context.Context) {
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if cancel, ok := e.running[change.ID]; ok {
-			cancel(errCancelled)
+		for a, cancel := range e.running {
+			if a.claim.Job.ID == change.ID {
+				cancel(errCancelled)
+			}
 		}
 	})
 	if err != nil && ctx.Err() == nil {
@@ -211,14 +213,14 @@ func (e *Engine) heedCancellations(ctx context.Context) {
 }
 
 // track makes the attempt reachable for cancellations until the returned function is called.
-func (e *Engine) track(jobID string, cancel context.CancelCauseFunc) (untrack func()) {
+func (e *Engine) track(a *attempt, cancel context.CancelCauseFunc) (untrack func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.running[jobID] = cancel
+	e.running[a] = cancel
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		delete(e.running, jobID)
+		delete(e.running, a)
 	}
 }
 
