@@ -11,7 +11,7 @@ import (
 )
 
 // ensure leaves the server running as described and ready: started if it was not, restarted if it was
-// started otherwise (another program, port or configuration).
+// started otherwise (another program, port or configuration), or if it was about to end.
 func (s *Stack) ensure(ctx context.Context, srv server.Server) error {
 	started, err := s.ensureStarted(ctx, srv)
 	if err != nil {
@@ -19,7 +19,14 @@ func (s *Stack) ensure(ctx context.Context, srv server.Server) error {
 	}
 	waiting := s.console.Begin(srv.Name, "awaiting its readiness")
 	defer waiting.Drop()
-	if err := process.Await(ctx, started, srv.StartTimeout, srv.Ready); err != nil {
+	err = s.await(ctx, srv, started)
+	if errors.Is(err, errEnding) {
+		if started, err = s.ensureStarted(ctx, srv); err != nil {
+			return fmt.Errorf("starting %s again: %w", srv.Name, err)
+		}
+		err = s.await(ctx, srv, started)
+	}
+	if err != nil {
 		log := s.layout.Log(srv.Name)
 		return fmt.Errorf("awaiting %s: %w\n  the end of %s:\n%s", srv.Name, err, log, process.Tail(log))
 	}
@@ -29,6 +36,25 @@ func (s *Stack) ensure(ctx context.Context, srv server.Server) error {
 		waiting.Done("started on port %d", srv.Port)
 	}
 	return nil
+}
+
+var errEnding = errors.New("it was running, and ended")
+
+// await waits until the server is ready. One that ran before and ends meanwhile is errEnding.
+func (s *Stack) await(ctx context.Context, srv server.Server, started *process.Started) error {
+	if started != nil {
+		return process.Await(ctx, started, srv.StartTimeout, srv.Ready)
+	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	before := s.state.Process(srv.Name).ID
+	return process.Await(ctx, nil, srv.StartTimeout, func(ctx context.Context) error {
+		err := srv.Ready(ctx)
+		if err != nil && !before.Alive() {
+			giveUp(errEnding)
+		}
+		return err
+	})
 }
 
 // ensureStarted returns the process if it had to be started, nil if it runs as it should.
