@@ -17,6 +17,7 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // A broker that falls silent costs one publish its outcome and no more than the confirm timeout.
@@ -31,7 +32,7 @@ func TestConfirmDoesNotCome(t *testing.T) {
 	if took := time.Since(began); !errors.Is(err, broker.ErrUnknown) || took > 2*time.Second {
 		t.Errorf("publishing without an answer gives %v after %s, want ErrUnknown after 500ms", err, took)
 	}
-	eventually(t, "the connection is given up", func() bool { return b.Reconnects() == 1 })
+	stacktest.Eventually(t, "the connection is given up", func() bool { return b.Reconnects() == 1 })
 	if err := b.PublishCommand(t.Context(), command("job-2"), ""); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("publishing without a connection gives %v, want ErrUnavailable", err)
 	}
@@ -84,7 +85,7 @@ func TestReturnAfterCallerStoppedWaiting(t *testing.T) {
 		t.Errorf("giving up gives %v, want ErrUnknown", err)
 	}
 	p.set(func() { p.mute = false })
-	eventually(t, "the message is settled", func() bool { return b.InFlight() == 0 })
+	stacktest.Eventually(t, "the message is settled", func() bool { return b.InFlight() == 0 })
 	if err := other.QueueBind(broker.CommandQueue(ingest.MySQL), "mysql", broker.CommandsExchange, false, nil); err != nil {
 		t.Fatalf("binding the queue: %v", err)
 	}
@@ -110,7 +111,7 @@ func TestBrokerDoesNotRead(t *testing.T) {
 		t.Errorf("publishing into a full socket gives %v after %s, want an error after 500ms", err, took)
 	}
 	p.set(func() { p.deaf = false })
-	eventually(t, "publishing works again", func() bool {
+	stacktest.Eventually(t, "publishing works again", func() bool {
 		return b.PublishCommand(t.Context(), command("job-2"), "") == nil
 	})
 }
@@ -130,7 +131,7 @@ func TestAlarm(t *testing.T) {
 
 	p.raiseAlarm()
 	var err error
-	eventually(t, "the alarm is noticed", func() bool {
+	stacktest.Eventually(t, "the alarm is noticed", func() bool {
 		err = b.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "memory")
 	})
@@ -147,8 +148,8 @@ func TestAlarm(t *testing.T) {
 	// A connection made under the alarm is not told before it publishes. No command may find
 	// that out.
 	p.cut()
-	eventually(t, "both connections were lost", func() bool { return b.Reconnects() >= 2 })
-	eventually(t, "the alarm is noticed on a new connection", func() bool {
+	stacktest.Eventually(t, "both connections were lost", func() bool { return b.Reconnects() >= 2 })
+	stacktest.Eventually(t, "the alarm is noticed on a new connection", func() bool {
 		err = b.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "takes no messages")
 	})
@@ -181,7 +182,7 @@ func TestAlarmCatchesPublishes(t *testing.T) {
 	p.set(func() { p.deaf = true })
 	caught := make(chan error, 1)
 	go func() { caught <- b.PublishCommand(context.Background(), command("job-1"), "") }()
-	eventually(t, "the publish waits", func() bool { return b.InFlight() == 1 })
+	stacktest.Eventually(t, "the publish waits", func() bool { return b.InFlight() == 1 })
 	began := time.Now()
 	p.raiseAlarm()
 	err := receive(t, "the outcome of a publish that an alarm caught", caught)
@@ -238,10 +239,10 @@ func TestNothingConfirmedIsLost(t *testing.T) {
 	}
 	for range losses {
 		more := confirmed() + publishers + rand.IntN(10*publishers)
-		eventually(t, "messages flow", func() bool { return confirmed() > more })
+		stacktest.Eventually(t, "messages flow", func() bool { return confirmed() > more })
 		before := b.Reconnects()
 		p.cut()
-		eventually(t, "the loss is noticed", func() bool { return b.Reconnects() > before })
+		stacktest.Eventually(t, "the loss is noticed", func() bool { return b.Reconnects() > before })
 	}
 	close(stop)
 	senders.Wait()
@@ -287,7 +288,7 @@ func TestConflictingQueue(t *testing.T) {
 	var lines lineCounter
 	b := h.startLogging(slog.New(slog.NewTextHandler(&lines, nil)))
 	var err error
-	eventually(t, "the conflict is known", func() bool {
+	stacktest.Eventually(t, "the conflict is known", func() bool {
 		err = b.Ready(t.Context())
 		_, ok := errors.AsType[*broker.TopologyError](err)
 		return ok
@@ -303,7 +304,7 @@ func TestConflictingQueue(t *testing.T) {
 	if _, ok := errors.AsType[*broker.TopologyError](err); !ok || !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("publishing gives %v, want ErrUnavailable because of a TopologyError", err)
 	}
-	eventually(t, "the conflict was met several times", func() bool { return b.Attempts() >= 6 })
+	stacktest.Eventually(t, "the conflict was met several times", func() bool { return b.Attempts() >= 6 })
 	if n := lines.with("ingesta.delay"); n > 2 {
 		t.Errorf("the conflict was logged %d times, want once for each of the two connections", n)
 	}
@@ -323,7 +324,7 @@ func TestConflictIsRetriedSlowly(t *testing.T) {
 	b := broker.New(h.cfg, "test", []ingest.Database{ingest.MySQL}, logger(t))
 	b.Hasten(time.Hour, time.Hour)
 	background(t, func(ctx context.Context) { _ = b.Run(ctx) })
-	eventually(t, "both connections met the conflict", func() bool { return b.Attempts() == 2 })
+	stacktest.Eventually(t, "both connections met the conflict", func() bool { return b.Attempts() == 2 })
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	<-timer.C // long enough for a dozen attempts at the usual pace
@@ -373,7 +374,7 @@ func TestConnectionNames(t *testing.T) {
 	h := newHost(t)
 	h.start()
 	var names []string
-	eventually(t, "the broker lists both connections", func() bool {
+	stacktest.Eventually(t, "the broker lists both connections", func() bool {
 		names = h.connections("")
 		return len(names) == 2
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func publish(t testing.TB, b *broker.Broker, jobs ...string) {
@@ -122,7 +123,7 @@ func TestAckAfterReconnect(t *testing.T) {
 			} else if err := d.Ack(); err != nil {
 				t.Errorf("acknowledging: %v", err)
 			}
-			eventually(t, "the queue is empty", func() bool {
+			stacktest.Eventually(t, "the queue is empty", func() bool {
 				q, err := h.channel().QueueDeclarePassive(broker.CommandQueue(ingest.MySQL), true, false, false, false, nil)
 				return err == nil && q.Messages == 0
 			})
@@ -168,7 +169,7 @@ func TestDeletedQueueIsDeclaredAgain(t *testing.T) {
 	if _, err := h.channel().QueueDelete(broker.CommandQueue(ingest.MySQL), false, false, false); err != nil {
 		t.Fatalf("deleting the queue: %v", err)
 	}
-	eventually(t, "the queue and its consumer are back", func() bool {
+	stacktest.Eventually(t, "the queue and its consumer are back", func() bool {
 		depths, err := b.Depths(t.Context())
 		return err == nil && depths[broker.CommandQueue(ingest.MySQL)].Consumers == 1
 	})
@@ -301,7 +302,7 @@ func TestMoveThatFailsAnswersNothing(t *testing.T) {
 	if err := b.Bury(t.Context(), d, ingest.Internal, "test"); !errors.Is(err, broker.ErrUnroutable) {
 		t.Fatalf("burying where no queue is gives %v, want ErrUnroutable", err)
 	}
-	eventually(t, "burying succeeds", func() bool { return b.Bury(t.Context(), d, ingest.Internal, "test") == nil })
+	stacktest.Eventually(t, "burying succeeds", func() bool { return b.Bury(t.Context(), d, ingest.Internal, "test") == nil })
 	if dead := drainQueue(t, h.channel(), broker.DeadQueue); dead["job-1"] != 1 {
 		t.Errorf("the dead letters are %v, want job-1 once", dead)
 	}
@@ -348,12 +349,12 @@ func TestDrain(t *testing.T) {
 	}
 	consumers := func() int {
 		var all []any
-		h.call(http.MethodGet, "/api/consumers/"+h.path(), nil, &all)
+		stacktest.Management(h.t, http.MethodGet, "/api/consumers/"+h.path(), nil, &all)
 		return len(all)
 	}
-	eventually(t, "the broker lists the consumer", func() bool { return consumers() == 1 })
+	stacktest.Eventually(t, "the broker lists the consumer", func() bool { return consumers() == 1 })
 	cancel()
-	eventually(t, "the intake is stopped", func() bool { return consumers() == 0 })
+	stacktest.Eventually(t, "the intake is stopped", func() bool { return consumers() == 0 })
 	select {
 	case <-stopped:
 		t.Fatal("Consume returned before its handlers")
@@ -508,7 +509,7 @@ func TestRequeue(t *testing.T) {
 func TestDeliveryLimitDropsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.call(http.MethodPut, "/api/policies/"+h.path()+"/limit", map[string]any{
+	stacktest.Management(h.t, http.MethodPut, "/api/policies/"+h.path()+"/limit", map[string]any{
 		"pattern": "^ingesta\\.commands\\.", "apply-to": "queues", "definition": map[string]any{"delivery-limit": 2},
 	}, nil)
 	b := h.start()

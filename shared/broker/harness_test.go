@@ -1,11 +1,8 @@
 package broker_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,7 +18,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pharmavida/ingesta/shared/broker"
-	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
 )
@@ -31,7 +27,6 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	http.DefaultClient.CloseIdleConnections()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines are left:", err)
@@ -43,79 +38,19 @@ func TestMain(m *testing.M) {
 
 // host is a virtual host of the test's own on the real broker.
 type host struct {
-	t          testing.TB
-	cfg        broker.Config
-	management string
+	t   testing.TB
+	cfg broker.Config
 }
 
 // newHost makes a virtual host and removes it when the test ends.
 func newHost(t testing.TB) *host {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs RabbitMQ")
-	}
-	port, err := strconv.Atoi(stacktest.Env(t, "RABBITMQ_PORT"))
-	if err != nil {
-		t.Fatalf("RABBITMQ_PORT: %v", err)
-	}
-	h := &host{
-		t: t,
-		cfg: broker.Config{
-			Host: stacktest.Env(t, "RABBITMQ_HOST"), Port: port,
-			User: stacktest.Env(t, "RABBITMQ_USER"), Password: config.Secret(stacktest.Env(t, "RABBITMQ_PASSWORD")),
-			VHost:          fmt.Sprintf("broker-test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")),
-			Queue:          "batch_processed",
-			Delays:         []time.Duration{300 * time.Millisecond, time.Second},
-			ConfirmTimeout: 5 * time.Second,
-		},
-	}
-	h.management = "http://" + net.JoinHostPort(h.cfg.Host, stacktest.Env(t, "RABBITMQ_MANAGEMENT_PORT"))
-	h.call(http.MethodPut, "/api/vhosts/"+h.path(), map[string]any{}, nil)
-	t.Cleanup(func() { h.call(http.MethodDelete, "/api/vhosts/"+h.path(), nil, nil) })
-	h.call(http.MethodPut, "/api/permissions/"+h.path()+"/"+url.PathEscape(h.cfg.User),
-		map[string]any{"configure": ".*", "write": ".*", "read": ".*"}, nil)
-	return h
+	var cfg struct{ Broker broker.Config }
+	stacktest.Load(t, &cfg, "RABBITMQ_VHOST="+stacktest.VHost(t), "INGESTA_RETRY_DELAYS=300ms,1s")
+	return &host{t: t, cfg: cfg.Broker}
 }
 
 func (h *host) path() string { return url.PathEscape(h.cfg.VHost) }
-
-// call makes a request to the management interface. An object that is gone already is no failure.
-func (h *host) call(method, path string, body, into any) {
-	h.t.Helper()
-	var payload io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			h.t.Fatalf("encoding a request: %v", err)
-		}
-		payload = bytes.NewReader(encoded)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, h.management+path, payload)
-	if err != nil {
-		h.t.Fatalf("making a request: %v", err)
-	}
-	request.SetBasicAuth(h.cfg.User, h.cfg.Password.Reveal())
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		h.t.Fatalf("asking RabbitMQ's management interface: %v", err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		h.t.Fatalf("reading the management interface's answer: %v", err)
-	}
-	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotFound {
-		h.t.Fatalf("%s %s: %s: %s", method, path, response.Status, answer)
-	}
-	if into != nil {
-		if err := json.Unmarshal(answer, into); err != nil {
-			h.t.Fatalf("%s %s: %v in %s", method, path, err, answer)
-		}
-	}
-}
 
 // connections returns the names, by the management interface's reckoning, of the connections
 // whose own name has the suffix.
@@ -125,7 +60,7 @@ func (h *host) connections(suffix string) []string {
 		Name string `json:"name"`
 		Own  string `json:"user_provided_name"`
 	}
-	h.call(http.MethodGet, "/api/vhosts/"+h.path()+"/connections", nil, &all)
+	stacktest.Management(h.t, http.MethodGet, "/api/vhosts/"+h.path()+"/connections", nil, &all)
 	var names []string
 	for _, c := range all {
 		if strings.HasSuffix(c.Own, suffix) {
@@ -140,12 +75,12 @@ func (h *host) connections(suffix string) []string {
 func (h *host) closeConnections(suffix string) {
 	h.t.Helper()
 	var names []string
-	eventually(h.t, "the broker lists a connection called …"+suffix, func() bool {
+	stacktest.Eventually(h.t, "the broker lists a connection called …"+suffix, func() bool {
 		names = h.connections(suffix)
 		return len(names) > 0
 	})
 	for _, name := range names {
-		h.call(http.MethodDelete, "/api/connections/"+url.PathEscape(name), nil, nil)
+		stacktest.Management(h.t, http.MethodDelete, "/api/connections/"+url.PathEscape(name), nil, nil)
 	}
 }
 
@@ -200,7 +135,7 @@ func consume(t testing.TB, b *broker.Broker, prefetch int, handle func(context.C
 			t.Errorf("Consume: %v", err)
 		}
 	})
-	eventually(t, "a consumer is on the queue", func() bool {
+	stacktest.Eventually(t, "a consumer is on the queue", func() bool {
 		depths, err := b.Depths(t.Context())
 		return err == nil && depths[broker.CommandQueue(ingest.MySQL)].Consumers > 0
 	})
@@ -228,7 +163,7 @@ func (h *host) channel() *amqp.Channel {
 func get(t testing.TB, ch *amqp.Channel, queue string) amqp.Delivery {
 	t.Helper()
 	var got amqp.Delivery
-	eventually(t, "a message is in "+queue, func() bool {
+	stacktest.Eventually(t, "a message is in "+queue, func() bool {
 		m, ok, err := ch.Get(queue, true)
 		if err != nil {
 			t.Fatalf("getting a message from %s: %v", queue, err)
@@ -292,22 +227,6 @@ func consumeAll(t testing.TB, h *host, queue string) map[string]int {
 	}
 }
 
-// eventually polls until the condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("waited %s until %s", patience, what)
-		}
-	}
-}
-
 // receive returns the next value of the channel.
 func receive[T any](t testing.TB, what string, from <-chan T) T {
 	t.Helper()
@@ -330,7 +249,7 @@ func waitReady(t testing.TB, b *broker.Broker) {
 			t.Logf("the last answer of Ready: %v", last)
 		}
 	}()
-	eventually(t, "the broker is ready", func() bool {
+	stacktest.Eventually(t, "the broker is ready", func() bool {
 		last = b.Ready(t.Context())
 		return last == nil
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -137,7 +138,7 @@ func TestUnroutable(t *testing.T) {
 			if !errors.Is(err, broker.ErrUnroutable) {
 				t.Fatalf("publishing to nobody gives %v, want ErrUnroutable", err)
 			}
-			eventually(t, "the topology is mended", func() bool {
+			stacktest.Eventually(t, "the topology is mended", func() bool {
 				return b.PublishCommand(t.Context(), command("job-2"), "") == nil
 			})
 			if got := b.Reconnects(); got != 0 {
@@ -153,13 +154,13 @@ func TestUnroutable(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.call(http.MethodPut, "/api/policies/"+h.path()+"/full", map[string]any{
+	stacktest.Management(h.t, http.MethodPut, "/api/policies/"+h.path()+"/full", map[string]any{
 		"pattern": "^ingesta\\.commands\\.", "apply-to": "queues", "definition": map[string]any{"max-length": 1},
 	}, nil)
 	b := h.start()
 	var accepted int
 	var err error
-	eventually(t, "the queue is full", func() bool {
+	stacktest.Eventually(t, "the queue is full", func() bool {
 		if err = b.PublishCommand(t.Context(), command("job-1"), ""); err == nil {
 			accepted++
 		}
@@ -198,7 +199,7 @@ func TestPublishWithoutConnection(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	eventually(t, "the dial fails", func() bool { return strings.Contains(b.Ready(t.Context()).Error(), "refused") })
+	stacktest.Eventually(t, "the dial fails", func() bool { return strings.Contains(b.Ready(t.Context()).Error(), "refused") })
 	check("while nobody listens", "connection refused")
 	stop()
 	check("after Run", "has returned")
@@ -211,7 +212,7 @@ func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.startUnready(func(c *broker.Config) { c.Password = "wrong" })
-	eventually(t, "Ready tells of the login", func() bool {
+	stacktest.Eventually(t, "Ready tells of the login", func() bool {
 		err := b.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "username or password")
 	})
@@ -228,7 +229,7 @@ func TestPublisherReconnects(t *testing.T) {
 		t.Fatalf("publishing: %v", err)
 	}
 	h.closeConnections(" publishing")
-	eventually(t, "the loss is noticed", func() bool { return b.Reconnects() == 1 })
+	stacktest.Eventually(t, "the loss is noticed", func() bool { return b.Reconnects() == 1 })
 	waitReady(t, b)
 	if err := b.PublishCommand(t.Context(), command("job-2"), ""); err != nil {
 		t.Fatalf("publishing after the connection came back: %v", err)
@@ -278,7 +279,7 @@ func TestDepths(t *testing.T) {
 		t.Fatalf("deleting a queue: %v", err)
 	}
 	var depths map[string]broker.QueueDepth
-	eventually(t, "the messages are counted", func() bool {
+	stacktest.Eventually(t, "the messages are counted", func() bool {
 		var err error
 		if depths, err = b.Depths(t.Context()); err != nil {
 			t.Fatalf("Depths: %v", err)

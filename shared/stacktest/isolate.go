@@ -25,11 +25,10 @@ const callTimeout = 30 * time.Second
 
 // Isolate makes a virtual host on the broker and a bucket in S3 for the test alone, chooses a
 // prefix for its keys in Redis, and returns the settings that lead there, for Load. Host and
-// bucket are removed when the test ends; the keys in Redis expire. See Bucket.
+// bucket are removed when the test ends; the keys in Redis expire. See VHost and Bucket.
 func Isolate(t testing.TB) []string {
 	t.Helper()
-	name := "test-" + strings.ToLower(rand.Text()[:12])
-	makeVHost(t, name)
+	name := VHost(t)
 	return []string{"RABBITMQ_VHOST=" + name, "INGESTA_REDIS_PREFIX=" + name, "AWS_BUCKET_NAME=" + Bucket(t)}
 }
 
@@ -50,7 +49,7 @@ func S3(t testing.TB) *s3.Client {
 // environment, where the SDK looks for them.
 func Bucket(t testing.TB) (name string) {
 	t.Helper()
-	name = "test-" + strings.ToLower(rand.Text()[:12])
+	name = unique()
 	env := t.(interface{ Setenv(name, value string) })
 	for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"} {
 		env.Setenv(variable, Env(t, variable))
@@ -91,13 +90,20 @@ func Bucket(t testing.TB) (name string) {
 	return name
 }
 
-func makeVHost(t testing.TB, name string) {
+// VHost makes a virtual host on the broker for the test alone and returns its name. It is removed
+// when the test ends.
+func VHost(t testing.TB) (name string) {
 	t.Helper()
+	name = unique()
 	Management(t, http.MethodPut, "/api/vhosts/"+name, map[string]any{}, nil)
 	t.Cleanup(func() { Management(t, http.MethodDelete, "/api/vhosts/"+name, nil, nil) })
 	Management(t, http.MethodPut, "/api/permissions/"+name+"/"+url.PathEscape(Env(t, "RABBITMQ_USER")),
 		map[string]string{"configure": ".*", "write": ".*", "read": ".*"}, nil)
+	return name
 }
+
+// unique returns a name that servers of all kinds take.
+func unique() string { return "test-" + strings.ToLower(rand.Text()[:12]) }
 
 // Management calls the broker's management interface, with body and answer as JSON; either may be
 // nil. What is gone already is no failure of a DELETE.

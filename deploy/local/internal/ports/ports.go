@@ -9,6 +9,7 @@
 package ports
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -116,5 +117,16 @@ func Free(port int) bool {
 		}
 		listener.Close()
 	}
+	return true
+}
+
+// Answers reports whether somebody listens on the port of the loopback address. Unlike Free it binds
+// nothing: a socket bound here may live on for a moment in a child that is just being started.
+func Answers(ctx context.Context, port int) bool {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	conn.Close()
 	return true
 }

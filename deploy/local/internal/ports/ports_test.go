@@ -131,3 +131,18 @@ func TestFree(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswers(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if !Answers(t.Context(), port) {
+		t.Errorf("port %d answers, and was told not to", port)
+	}
+	listener.Close()
+	if Answers(t.Context(), port) {
+		t.Errorf("nobody listens on port %d any more, and it was told to answer", port)
+	}
+}

@@ -75,7 +75,7 @@ func (s *Stack) ensureStarted(ctx context.Context, srv server.Server) (*process.
 	if err := s.halt(ctx, srv); err != nil {
 		return nil, err
 	}
-	if !ports.Free(srv.Port) {
+	if ports.Answers(ctx, srv.Port) {
 		return nil, fmt.Errorf("another program has taken port %d: run make up again, it will choose another", srv.Port)
 	}
 	mark := process.Mark(s.layout.ID, srv.Name)
