@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 
 	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/jobs"
@@ -43,6 +45,9 @@ type Config struct {
 	Store       jobstore.Config
 	Broker      broker.Config
 }
+
+// Address returns the address to listen on.
+func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 // Validate reports what the parts cannot see by themselves.
 func (c Config) Validate() error {

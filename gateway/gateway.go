@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ const (
 // cannot work and, in production, a Redis that does not keep what it is given.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	listener, err := listen.Listen(ctx, "tcp", cfg.Address())
 	if err != nil {
 		return fmt.Errorf("listening for HTTP: %w", err)
 	}

@@ -45,6 +45,7 @@ func run[C any, S engine.Source](
 			_, err := configured(cfg.Worker.CatalogFile, database)
 			return err
 		},
+		Address: func(cfg settings) string { return cfg.Worker.Address() },
 		Run: func(ctx context.Context, cfg settings, log *slog.Logger) error {
 			jobstore.LogClient(log)
 			source, err := open(cfg.Source, log)

@@ -35,6 +35,9 @@ type Config struct {
 	Engine      engine.Config
 }
 
+// Address returns the address of the health listener.
+func (c Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
 // Validate reports what the parts cannot see by themselves.
 func (c Config) Validate() error {
 	var problems []error
@@ -87,7 +90,7 @@ func Run(ctx context.Context, cfg Config, database ingest.Database, source engin
 	group, groupCtx := errgroup.WithContext(outer)
 	group.Go(func() error { return messages.Run(outer) })
 	group.Go(func() error {
-		return telemetry.Serve(outer, net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), checks, registry)
+		return telemetry.Serve(outer, cfg.Address(), checks, registry)
 	})
 	group.Go(func() error {
 		defer stopOuter()

@@ -3,7 +3,7 @@
 // ends.
 //
 // Every program has --check-config, which says all that is wrong with the configuration at once,
-// and --version. A configuration that is wrong keeps a program from starting, with the same words
+// and --version; one that serves has --healthcheck, for containers that hold nothing but the program. A configuration that is wrong keeps a program from starting, with the same words
 // and the same exit code; a variable that is probably a typing error only does under --check-config.
 package program
 
@@ -55,6 +55,10 @@ type Program[C any] struct {
 	// that it names, and with the flags. It uses no network.
 	Check func(C) error
 
+	// Address returns the address that the program listens on, and answers GET /health at. A
+	// program that has it has the flag --healthcheck too.
+	Address func(C) string
+
 	// Run does the work until ctx ends.
 	Run func(ctx context.Context, cfg C, log *slog.Logger) error
 }
@@ -69,6 +73,10 @@ func (p Program[C]) Execute(ctx context.Context, process Process) int {
 	}
 	check := flags.Bool("check-config", false, "check the configuration, say what is wrong with it, and exit")
 	version := flags.Bool("version", false, "print the version and exit")
+	ask := false
+	if p.Address != nil {
+		flags.BoolVar(&ask, "healthcheck", false, "ask the program that runs with this configuration whether it is alive, and exit")
+	}
 	if p.Flags != nil {
 		p.Flags(flags)
 	}
@@ -105,6 +113,14 @@ func (p Program[C]) Execute(ctx context.Context, process Process) int {
 	}
 	if *check {
 		fmt.Fprintln(process.Stdout, "the configuration is valid")
+		return ExitOK
+	}
+
+	if ask {
+		if err := healthcheck(ctx, p.Address(cfg.Program)); err != nil {
+			fmt.Fprintln(process.Stderr, err)
+			return ExitError
+		}
 		return ExitOK
 	}
 

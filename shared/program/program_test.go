@@ -5,9 +5,14 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -77,5 +82,48 @@ func TestExecute(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The listener is a real one, as of a program that runs beside the one that asks.
+func TestHealthcheck(t *testing.T) {
+	var status atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/health" {
+			status.Store(http.StatusNotFound)
+		}
+		w.WriteHeader(int(status.Load()))
+	}))
+	defer server.Close()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(host string) (code int, stderr string) {
+		var said bytes.Buffer
+		p := Program[sample]{
+			Name: "sample", About: "A sample.",
+			Check:   func(sample) error { return nil },
+			Address: func(cfg sample) string { return net.JoinHostPort(host, strconv.Itoa(cfg.Port)) },
+			Run: func(context.Context, sample, *slog.Logger) error {
+				return errors.New("--healthcheck must not run the program")
+			},
+		}
+		code = p.Execute(t.Context(), Process{Args: []string{"--healthcheck"}, Environ: []string{"SAMPLE_PORT=" + port}, Stdout: io.Discard, Stderr: &said})
+		return code, said.String()
+	}
+	for _, host := range []string{"127.0.0.1", "", "0.0.0.0"} {
+		status.Store(http.StatusOK)
+		if code, stderr := ask(host); code != ExitOK || stderr != "" {
+			t.Errorf("listening on %q and alive: exit %d, %q; want 0 and nothing", host, code, stderr)
+		}
+	}
+	status.Store(http.StatusServiceUnavailable)
+	if code, stderr := ask(""); code != ExitError || !strings.Contains(stderr, "503") {
+		t.Errorf("answers 503: exit %d, %q; want 1 and the status", code, stderr)
+	}
+	server.Close()
+	if code, stderr := ask(""); code != ExitError || !strings.Contains(stderr, "refused") {
+		t.Errorf("does not run: exit %d, %q; want 1 and the reason", code, stderr)
 	}
 }
