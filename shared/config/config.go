@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -237,19 +238,23 @@ func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
 		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, value) {
 			problems = append(problems, fmt.Errorf("%s is a sample password: set one of your own in production", field.Key))
 		}
-		if strings.HasSuffix(field.Key, "_URI") && slices.Contains(samples, passwordOf(value)) {
+		address := strings.HasSuffix(field.Key, "_URI") || strings.HasSuffix(field.Key, "_URL")
+		if address && slices.Contains(samples, passwordOf(value)) {
 			problems = append(problems, fmt.Errorf("%s holds a sample password: set one of your own in production", field.Key))
 		}
 	}
 	return problems
 }
 
-// passwordOf returns the password in a connection string. Such strings may name several hosts, which
-// net/url does not read.
+// passwordOf returns the password in a connection string, without its escapes. Such strings may name
+// several hosts, which net/url does not read.
 func passwordOf(uri string) string {
 	_, rest, _ := strings.Cut(uri, "://")
 	authority, _, _ := strings.Cut(rest, "/")
 	user, _, _ := strings.Cut(authority, "@")
 	_, password, _ := strings.Cut(user, ":")
+	if plain, err := url.PathUnescape(password); err == nil {
+		return plain
+	}
 	return password
 }

@@ -17,6 +17,7 @@ type server struct {
 	Port     int    `env:"SOURCE_MYSQL_PORT" envDefault:"3306"`
 	Password Secret `env:"SOURCE_MYSQL_PASSWORD,required"`
 	URI      Secret `env:"MONGO_URI"`
+	URL      Secret `env:"DATABASE_URL"`
 }
 
 func (s server) Validate() error {
@@ -64,6 +65,9 @@ func TestLoad(t *testing.T) {
 		{"sample password in production", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=pharmavida123"}, "", []string{"SOURCE_MYSQL_PASSWORD is a sample password"}},
 		{"sample password in an address", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "MONGO_URI=mongodb://admin:pharmavida123@a:1,b:2/x"}, "", []string{"MONGO_URI holds a sample password"}},
 		{"own password in an address", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "MONGO_URI=mongodb://admin:k9@a:1,b:2/x"}, "localhost:3306 k9 45s", nil},
+		{"sample password in a URL", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "DATABASE_URL=mysql+pymysql://u:pharmavida123@h:3306/d"}, "", []string{"DATABASE_URL holds a sample password"}},
+		{"sample password with escapes", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "DATABASE_URL=mysql://u:flowlite%5Fpassword@h/d"}, "", []string{"DATABASE_URL holds a sample password"}},
+		{"own password in a URL", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9", "DATABASE_URL=mysql://u:k9%2F@h/d"}, "localhost:3306 k9 45s", nil},
 		{"sample password by fallback", []string{"INGESTA_ENV=production", "MYSQL_PASSWORD=pharmavida123"}, "", []string{"is a sample password"}},
 		{"own password in production", []string{"INGESTA_ENV=production", "SOURCE_MYSQL_PASSWORD=k9"}, "localhost:3306 k9 45s", nil},
 	}
