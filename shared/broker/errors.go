@@ -28,6 +28,22 @@ var (
 	ErrAnswered = errors.New("the delivery is already answered")
 )
 
+// Reasons for which Probe and Declare fail, beside those of a publish and a *TopologyError. Each
+// calls for another person or another setting.
+var (
+	// ErrUnreachable: nobody answers at the address, or nobody who speaks AMQP.
+	ErrUnreachable = errors.New("the broker cannot be reached")
+	// ErrCredentials: the broker refuses the user or the password.
+	ErrCredentials = errors.New("the broker refuses the user or the password")
+	// ErrVHost: the broker knows the user and does not let it in there. AMQP has one code for all
+	// of these.
+	ErrVHost = errors.New("the virtual host does not exist, is not open to the user, or takes no more connections")
+	// ErrForbidden: the user lacks a permission within the virtual host.
+	ErrForbidden = errors.New("the user lacks a permission on the virtual host")
+	// ErrBlocked: the broker is short of memory or disk and takes no messages until it is not.
+	ErrBlocked = errors.New("the broker takes no messages")
+)
+
 // NotReadyError says why the broker cannot be used at present.
 type NotReadyError struct {
 	Reason string

@@ -27,6 +27,7 @@ type proxy struct {
 	mute   bool // nothing passes from the broker to the client
 	deaf   bool // nothing is read from the client
 	alarm  bool // as deaf, for clients that have published, who are told
+	silent bool // as alarm, but they are not told
 	closed bool
 }
 
@@ -162,7 +163,7 @@ func (p *proxy) carryUp(c *pair) {
 		return
 	}
 	for {
-		if !p.wait(func() bool { return p.deaf || p.alarm && c.published }) {
+		if !p.wait(func() bool { return p.holdsUp(c) }) {
 			return
 		}
 		frame, err := readFrame(from)
@@ -177,7 +178,7 @@ func (p *proxy) carryUp(c *pair) {
 				c.published = true
 			})
 		}
-		if !p.wait(func() bool { return p.deaf || p.alarm && c.published }) {
+		if !p.wait(func() bool { return p.holdsUp(c) }) {
 			return
 		}
 		if _, err := c.server.Write(frame); err != nil {
@@ -185,6 +186,9 @@ func (p *proxy) carryUp(c *pair) {
 		}
 	}
 }
+
+// holdsUp reports whether nothing is read from the client.
+func (p *proxy) holdsUp(c *pair) bool { return p.deaf || (p.alarm || p.silent) && c.published }
 
 // carryDown carries frames to the client.
 func (p *proxy) carryDown(c *pair) {
