@@ -44,8 +44,10 @@ type address struct {
 
 // String shows the address without its password.
 func (a address) String() string {
-	return a.user + "@" + net.JoinHostPort(a.host, strconv.Itoa(a.port)) + "/" + a.database
+	return a.user + "@" + a.hostPort() + "/" + a.database
 }
+
+func (a address) hostPort() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
 // String shows where the configuration leads, as user@host:port/database. It is safe to log: the
 // password is not in it, nor is anything of a DATABASE_URL that cannot be read.
@@ -69,17 +71,17 @@ func (c Config) Validate() error {
 // Open returns a pool of connections to the database. It uses no network yet. Sessions speak
 // UTC, and DATETIME columns are scanned into time.Time. The caller closes the pool.
 func (c Config) Open() (*sql.DB, error) {
-	return c.open(false)
-}
-
-// open is Open; several statements can be sent at once where multi says so.
-func (c Config) open(multi bool) (*sql.DB, error) {
 	a, err := c.address()
 	if err != nil {
 		return nil, err
 	}
+	return a.open(false)
+}
+
+// open returns a pool; several statements can be sent at once where multi says so.
+func (a address) open(multi bool) (*sql.DB, error) {
 	d := mysql.NewConfig()
-	d.Net, d.Addr = "tcp", net.JoinHostPort(a.host, strconv.Itoa(a.port))
+	d.Net, d.Addr = "tcp", a.hostPort()
 	d.User, d.Passwd, d.DBName = a.user, a.password, a.database
 	d.TLSConfig = a.tls
 	d.Timeout = connectTimeout

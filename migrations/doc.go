@@ -1,3 +1,44 @@
-// Package migrations holds the schema of Flowlite's database as numbered migrations, and the
-// migrator that applies them.
+// Package migrations holds the schema of Flowlite's database as numbered SQL migrations, and the
+// migrator that applies them, takes them back, and tells where a database stands. It works on
+// MySQL 8 and MariaDB 10.6 and later.
+//
+// The migrations are the embedded files sql/NNNNNN_name.up.sql and .down.sql, run by
+// golang-migrate. What it keeps in a database stays as it keeps it, in the table
+// schema_migrations: its own command can go on where this package stopped, and the other way
+// round. Beside it, the table schema_history is a log of every step with its time; rows are only
+// ever added to it.
+//
+// Guarantees:
+//
+//   - One migrator at a time. Whatever changes something holds a lock of the server's (GET_LOCK)
+//     that is named after the database; a second migrator waits for it, says so in the log, and
+//     then looks anew at what is left to do.
+//   - No step is taken without the lock: both belong to the same connection. A step whose
+//     connection ends, ends with it, and leaves the database dirty. Only what a caller does
+//     in Exclusive over other connections can outlive a lost lock; its context is then cancelled,
+//     and Exclusive fails with ErrLockLost.
+//   - A database that Alembic made is adopted: version 1 is recorded, and none of its tables and
+//     rows is touched. One that holds part of the schema, or another one, is refused with everything
+//     that is wrong with it. Nullability, keys and defaults are not compared.
+//   - Status, History, Verify and RowCounts change nothing, and make no table.
+//   - No password is in an error, a log line or a returned value.
+//
+// What happens when it ends in the middle:
+//
+//   - A cancelled context is heeded between two steps. A step that runs is not interrupted, since
+//     MySQL could not take back the part of it that is done.
+//   - Killed, or cut off, within a step: schema_migrations says dirty, and every further change is
+//     refused with a *DirtyError that names the migration and the ways out.
+//   - Killed between a step and its line in schema_history: the version is right and nothing is
+//     dirty, but the history does not know when the migration was applied (Entry.AppliedAt is
+//     zero), nor, if it was the adoption, that Alembic made version 1. Up goes on from there.
+//
+// Down to version 0 drops every table of the schema, with alembic_version. schema_migrations
+// stays, empty, as golang-migrate leaves it; schema_history stays with its rows, which then tell
+// what was there.
+//
+// Not its job: rows that services work with (package seeds); creating databases and logins;
+// servers with several writable nodes, where the lock holds on one node alone; undoing half of a
+// migration; limiting how long a step waits for a table that others use (lock_wait_timeout of the
+// server does).
 package migrations

@@ -1,0 +1,226 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/golang-migrate/migrate/v4/database/mysql"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+)
+
+// recordTimeout bounds writing a step down once it is taken, whatever has become of its context.
+const recordTimeout = 10 * time.Second
+
+// Up applies all pending migrations, one after the other. It returns the steps that were taken,
+// also beside an error; none when there was nothing to do.
+//
+// It fails with a *BusyError, *AdoptionError, *DirtyError or *UnknownVersionError as the package
+// comment says, and with a *ServerError when the server cannot be used. Down, DownAll and Goto do
+// the same.
+func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
+	return m.change(ctx, func(uint) uint { return uint(len(m.known)) })
+}
+
+// Down takes back the last n applied migrations, or all when there are fewer: see DownAll.
+func (m *Migrator) Down(ctx context.Context, n int) ([]Step, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("taking back migrations: %d is no number of migrations", n)
+	}
+	return m.change(ctx, func(current uint) uint { return current - min(uint(n), current) })
+}
+
+// DownAll takes back every migration. Nothing of the schema and its rows is left; of the tables,
+// only schema_migrations, empty, and schema_history stay.
+func (m *Migrator) DownAll(ctx context.Context) ([]Step, error) {
+	return m.change(ctx, func(uint) uint { return 0 })
+}
+
+// Goto goes up or down to a version, 0 for none.
+func (m *Migrator) Goto(ctx context.Context, version uint) ([]Step, error) {
+	if err := m.exists(version); err != nil {
+		return nil, err
+	}
+	return m.change(ctx, func(uint) uint { return version })
+}
+
+// Force records that the database is at a version, 0 for none, and not dirty. Nothing else is
+// changed, and nothing compared.
+func (m *Migrator) Force(ctx context.Context, version uint) error {
+	if err := m.exists(version); err != nil {
+		return err
+	}
+	return m.Exclusive(ctx, func(ctx context.Context) error {
+		started := time.Now()
+		if err := m.prepare(ctx); err != nil {
+			return err
+		}
+		target := database.NilVersion
+		if version > 0 {
+			target = int(version)
+		}
+		if err := m.session.migrate.Force(target); err != nil {
+			return m.explain(ctx, "recording the version", err)
+		}
+		m.log.Warn("the version was set by hand", "version", version)
+		return m.record(ctx, Step{Action: ActionForce, Version: version, Name: m.name(version), Duration: time.Since(started)}, nil)
+	})
+}
+
+// exists refuses a version that there is no migration for.
+func (m *Migrator) exists(version uint) error {
+	if version > uint(len(m.known)) {
+		return fmt.Errorf("there is no migration %d: the newest is %d", version, len(m.known))
+	}
+	return nil
+}
+
+// name returns the name of the migration of the version, "" for none.
+func (m *Migrator) name(version uint) string {
+	if version < 1 || version > uint(len(m.known)) {
+		return ""
+	}
+	return m.known[version-1].Name
+}
+
+// change goes, step by step, to the version that target chooses when it is told the current one.
+func (m *Migrator) change(ctx context.Context, target func(current uint) uint) (steps []Step, err error) {
+	err = m.Exclusive(ctx, func(ctx context.Context) error {
+		found, err := m.survey(ctx)
+		if err != nil {
+			return err
+		}
+		if err := found.refusal(m.known); err != nil {
+			return err
+		}
+		current := found.version
+		if state, _ := found.state(); state == StateAlembic {
+			if err := m.adopt(ctx, &steps); err != nil {
+				return err
+			}
+			current = 1
+		}
+		for end := target(current); current != end; {
+			if ctx.Err() != nil {
+				return fmt.Errorf("stopping at version %d: %w", current, context.Cause(ctx))
+			}
+			step := Step{Action: ActionUp, Version: current + 1}
+			if end < current {
+				step = Step{Action: ActionDown, Version: current}
+			}
+			step.Name = m.name(step.Version)
+			if err := m.take(ctx, step, &steps); err != nil {
+				return err
+			}
+			current = step.after()
+		}
+		return nil
+	})
+	return steps, err
+}
+
+// adopt records that migration 1 is what Alembic has made.
+func (m *Migrator) adopt(ctx context.Context, steps *[]Step) error {
+	started := time.Now()
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	if err := m.session.migrate.Force(1); err != nil {
+		return m.explain(ctx, "adopting what Alembic made", err)
+	}
+	m.log.Info("adopted the database that Alembic made", "version", 1)
+	return m.record(ctx, Step{Action: ActionAdopt, Version: 1, Name: m.name(1), Duration: time.Since(started)}, steps)
+}
+
+// take takes one step. It is not interrupted by the end of ctx.
+func (m *Migrator) take(ctx context.Context, step Step, steps *[]Step) error {
+	if err := m.prepare(ctx); err != nil {
+		return err
+	}
+	log := m.log.With("version", step.Version, "name", step.Name, "action", string(step.Action))
+	log.Info("taking a step")
+	direction := 1
+	if step.Action == ActionDown {
+		direction = -1
+	}
+	started := time.Now()
+	if err := m.session.migrate.Steps(direction); err != nil {
+		return m.stopped(ctx, step, err)
+	}
+	step.Duration = time.Since(started)
+	log.Info("the step is taken", "duration", step.Duration.Round(time.Millisecond).String())
+	return m.record(ctx, step, steps)
+}
+
+// prepare makes the tables of golang-migrate and of the history where they are missing, and
+// readies the session to take steps.
+func (m *Migrator) prepare(ctx context.Context) error {
+	if m.session.migrate != nil {
+		return nil
+	}
+	driver, err := mysql.WithConnection(ctx, m.session.conn, &mysql.Config{DatabaseName: m.at.database, MigrationsTable: versionTable})
+	if errors.Is(err, database.ErrLocked) {
+		return m.busy()
+	}
+	if err != nil {
+		return m.explain(ctx, "preparing "+versionTable, err)
+	}
+	if err := makeHistory(ctx, m.session.conn); err != nil {
+		return m.explain(ctx, "preparing "+historyTable, err)
+	}
+	files, err := iofs.New(m.files, folder)
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	steps, err := migrate.NewWithInstance("files", files, "mysql", driver)
+	if err != nil {
+		return fmt.Errorf("preparing the migrations: %w", err)
+	}
+	m.session.migrate = steps
+	return nil
+}
+
+// busy is the failure to get golang-migrate's own lock, which its command holds.
+func (m *Migrator) busy() error {
+	return &BusyError{Database: m.at.database, Waited: lockRound}
+}
+
+// record adds a step that was taken to the history, and to steps unless that is nil.
+func (m *Migrator) record(ctx context.Context, step Step, steps *[]Step) error {
+	step.At, step.Duration = time.Now().UTC().Truncate(time.Millisecond), step.Duration.Truncate(time.Millisecond)
+	if steps != nil {
+		*steps = append(*steps, step)
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), recordTimeout, errors.New("adding to the history timed out"))
+	defer cancel()
+	if err := addHistory(ctx, m.session.conn, step); err != nil {
+		return m.explain(ctx, fmt.Sprintf("adding to %s that the step was taken (%s of migration %d, which is complete)", historyTable, step.Action, step.Version), err)
+	}
+	return nil
+}
+
+// stopped says how a step failed: with the database left dirty, or before it began.
+func (m *Migrator) stopped(ctx context.Context, step Step, failure error) error {
+	if errors.Is(failure, database.ErrLocked) || errors.Is(failure, migrate.ErrLockTimeout) {
+		return m.busy()
+	}
+	ctx = context.WithoutCancel(ctx)
+	doing := "applying migration " + Migration{step.Version, step.Name}.String()
+	if step.Action == ActionDown {
+		doing = "taking back migration " + Migration{step.Version, step.Name}.String()
+	}
+	explained := m.explain(ctx, doing, failure)
+	found, err := m.survey(ctx)
+	if err != nil {
+		return fmt.Errorf("%w; whether it stopped half-way cannot be asked now (%w): look at the status once the server answers", explained, err)
+	}
+	if !found.dirty {
+		return explained
+	}
+	e := dirty(found, m.known)
+	e.Migration, e.Action, e.Cause = Migration{step.Version, step.Name}, step.Action, explained
+	return e
+}

@@ -1,0 +1,193 @@
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// surveyTimeout bounds taking a survey. The server answers at once, unless somebody alters a table.
+const surveyTimeout = 30 * time.Second
+
+// versionTable is golang-migrate's.
+const versionTable = "schema_migrations"
+
+// survey is what a database holds, as far as it matters here.
+type survey struct {
+	database  string
+	server    string                       // its version, as it spells it
+	foldNames bool                         // the server does not tell upper from lower case in names of tables
+	tables    map[string]map[string]string // the type (see normal) of each column, its name in lower case, of each table
+	revisions []string                     // Alembic's
+	recorded  bool                         // golang-migrate's table names a version
+	version   uint                         // that it names; 0 for none
+	dirty     bool
+	log       []Step // oldest first
+	holder    int64  // connection that holds the lock of the migrations; 0 for none
+}
+
+// survey looks at the database. It changes nothing, and needs no lock: what another migrator does
+// meanwhile may be in it or not.
+func (m *Migrator) survey(ctx context.Context) (survey, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, surveyTimeout, errors.New("looking at the database took too long"))
+	defer cancel()
+	s := survey{tables: map[string]map[string]string{}}
+	var folding int
+	var holder sql.NullInt64
+	err := m.db.QueryRowContext(ctx, "SELECT DATABASE(), VERSION(), @@lower_case_table_names, IS_USED_LOCK(?)", m.lockName()).
+		Scan(&s.database, &s.server, &folding, &holder)
+	if err != nil {
+		return survey{}, m.explain(ctx, "asking for the server's version", err)
+	}
+	s.foldNames, s.holder = folding != 0, holder.Int64
+	if err := s.readColumns(ctx, m.db); err != nil {
+		return survey{}, m.explain(ctx, "listing the columns", err)
+	}
+	if err := s.readRevisions(ctx, m.db); err != nil {
+		return survey{}, m.explain(ctx, "reading "+alembicTable.name, err)
+	}
+	if err := s.readVersion(ctx, m.db); err != nil {
+		return survey{}, m.explain(ctx, "reading "+versionTable, err)
+	}
+	if _, ok := s.columns(historyTable); ok {
+		if s.log, err = readHistory(ctx, m.db); err != nil && !isNoSuchTable(err) {
+			return survey{}, m.explain(ctx, "reading "+historyTable, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *survey) readColumns(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, column, kind string
+		if err := rows.Scan(&name, &column, &kind); err != nil {
+			return err
+		}
+		key := s.key(name)
+		if s.tables[key] == nil {
+			s.tables[key] = map[string]string{}
+		}
+		s.tables[key][strings.ToLower(column)] = normal(kind)
+	}
+	return rows.Err()
+}
+
+func (s *survey) readRevisions(ctx context.Context, db *sql.DB) error {
+	if columns, ok := s.columns(alembicTable.name); !ok || columns[alembicTable.columns[0].name] == "" {
+		return nil
+	}
+	rows, err := db.QueryContext(ctx, "SELECT version_num FROM alembic_version ORDER BY version_num LIMIT 10")
+	if isNoSuchTable(err) { // dropped since
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var revision sql.NullString
+		if err := rows.Scan(&revision); err != nil {
+			return err
+		}
+		s.revisions = append(s.revisions, revision.String)
+	}
+	return rows.Err()
+}
+
+func (s *survey) readVersion(ctx context.Context, db *sql.DB) error {
+	if _, ok := s.columns(versionTable); !ok {
+		return nil
+	}
+	var version int64
+	err := db.QueryRowContext(ctx, "SELECT version, dirty FROM schema_migrations LIMIT 1").Scan(&version, &s.dirty)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.recorded = true
+	s.version = uint(max(version, 0)) // on the way down to none, golang-migrate writes -1
+	return nil
+}
+
+// key is under which the table of the name stands in tables.
+func (s survey) key(name string) string {
+	if s.foldNames {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+// columns returns the columns of a table, and whether it is there.
+func (s survey) columns(name string) (map[string]string, bool) {
+	columns, ok := s.tables[s.key(name)]
+	return columns, ok
+}
+
+// otherCase returns a table that is there under the name in another case, or "".
+func (s survey) otherCase(name string) string {
+	for other := range s.tables {
+		if strings.EqualFold(other, name) {
+			return other
+		}
+	}
+	return ""
+}
+
+// state says who made what is there, and, when it is neither nothing nor whole, what is wrong.
+func (s survey) state() (State, []string) {
+	if s.recorded {
+		return StateManaged, nil
+	}
+	if slices.ContainsFunc(schema, func(t table) bool { _, ok := s.columns(t.name); return ok }) {
+		if problems := append(compare(expected(1), s), compareRevision(s)...); len(problems) > 0 {
+			return StateHalfMade, problems
+		}
+		return StateAlembic, nil
+	}
+	if _, ok := s.columns(alembicTable.name); !ok {
+		return StateEmpty, nil
+	}
+	// Alembic's own table may be left over; or it is that of another application.
+	problems := compare([]table{alembicTable}, s)
+	if len(s.revisions) > 0 {
+		problems = append(problems, compareRevision(s)...)
+	}
+	if len(problems) == 0 {
+		return StateEmpty, nil
+	}
+	return StateHalfMade, append(problems, "none of the schema's tables is there: "+alembicTable.name+" may be another application's")
+}
+
+// refusal returns why the database must not be changed, nil when it may be.
+func (s survey) refusal(known []Migration) error {
+	switch state, problems := s.state(); {
+	case state == StateHalfMade:
+		return &AdoptionError{Database: s.database, Problems: problems}
+	case s.version > uint(len(known)):
+		return &UnknownVersionError{Version: s.version, Latest: uint(len(known))}
+	case s.dirty:
+		return dirty(s, known)
+	}
+	return nil
+}
+
+// adopted reports whether Alembic made what migration 1 makes, as the history tells.
+func (s survey) adopted() bool {
+	adopted := false
+	for _, step := range s.log {
+		if step.Version == 1 && step.Action != ActionForce {
+			adopted = step.Action == ActionAdopt
+		}
+	}
+	return adopted
+}
