@@ -25,7 +25,8 @@ func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 	return m.change(ctx, func(uint) uint { return uint(len(m.known)) })
 }
 
-// Down takes back the last n applied migrations, or all when there are fewer: see DownAll.
+// Down takes back the last n applied migrations, or all when there are fewer: see DownAll. What
+// Alembic made is adopted first, and then taken back like everything else.
 func (m *Migrator) Down(ctx context.Context, n int) ([]Step, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("taking back migrations: %d is no number of migrations", n)

@@ -38,7 +38,7 @@
 // what was there.
 //
 // Not its job: rows that services work with (package seeds); creating databases and logins;
-// servers with several writable nodes, where the lock holds on one node alone; undoing half of a
-// migration; limiting how long a step waits for a table that others use (lock_wait_timeout of the
-// server does).
+// several writable servers that share the data, or a proxy that spreads the statements of one
+// login over servers (the lock is that of one server); undoing half of a migration; limiting how
+// long a step waits for a table that others use (lock_wait_timeout of the server does).
 package migrations

@@ -72,7 +72,7 @@ func (e *DirtyError) Error() string {
 		fmt.Fprintf(&text, ": %v", e.Cause)
 	}
 	fmt.Fprintf(&text, ".\nMySQL has no transactions for DDL: of its statements, those before the failure are done and the rest is not."+
-		"\nLook at what exists (sql/%v.up.sql says what the migration makes). Then either"+
+		"\nLook at what exists (migrations/sql/%v.up.sql says what the migration makes). Then either"+
 		"\n  - finish what it makes by hand, and run `migrate force %d`,"+
 		"\n  - or undo by hand what there is of it, and run `migrate force %d`,"+
 		"\n  - or restore a backup.", e.Migration, after, before)
@@ -89,11 +89,8 @@ func dirty(found survey, known []Migration) *DirtyError {
 		return known[version-1]
 	}
 	// schema_migrations names where it was going; where it came from is in the history.
+	from := found.told()
 	_, told := found.columns(historyTable)
-	var from uint
-	if len(found.log) > 0 {
-		from = found.log[len(found.log)-1].after()
-	}
 	switch {
 	case found.version == 0 || from > found.version:
 		e.Action, e.Migration = ActionDown, at(found.version+1)

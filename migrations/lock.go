@@ -66,38 +66,43 @@ func (m *Migrator) Exclusive(ctx context.Context, f func(ctx context.Context) er
 }
 
 // lock waits for the lock and returns the session that holds it.
-func (m *Migrator) lock(ctx context.Context) (s *session, err error) {
+func (m *Migrator) lock(ctx context.Context) (*session, error) {
 	conn, err := m.db.Conn(ctx)
 	if err != nil {
 		return nil, m.explain(ctx, "connecting", err)
 	}
-	s = &session{conn: conn}
-	defer func() {
-		if err != nil {
-			s.end()
-		}
-	}()
-	// While f works over other connections, this one is idle: let the server not grow tired of it.
-	if _, err := conn.ExecContext(ctx, "SET SESSION wait_timeout = 28800"); err != nil {
-		return nil, m.explain(ctx, "preparing the connection", err)
+	s := &session{conn: conn}
+	if err := m.acquire(ctx, s); err != nil {
+		s.end()
+		return nil, err
 	}
-	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&s.id); err != nil {
-		return nil, m.explain(ctx, "preparing the connection", err)
+	return s, nil
+}
+
+// acquire readies the session's connection and waits for the lock.
+func (m *Migrator) acquire(ctx context.Context, s *session) error {
+	// While f works over other connections, this one is idle: let the server not grow tired of it.
+	if _, err := s.conn.ExecContext(ctx, "SET SESSION wait_timeout = 28800"); err != nil {
+		return m.explain(ctx, "preparing the connection", err)
+	}
+	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&s.id); err != nil {
+		return m.explain(ctx, "preparing the connection", err)
 	}
 	started := time.Now()
-	for round := time.Duration(0); ; round = min(lockRound, m.lockTimeout-time.Since(started)) {
-		if round < 0 {
-			return nil, &BusyError{Database: m.at.database, Connection: m.holder(ctx), Waited: time.Since(started).Round(time.Second)}
-		}
+	for round := time.Duration(0); ; {
 		var locked bool
-		err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", m.lockName(), math.Ceil(round.Seconds())).Scan(&locked)
+		err := s.conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", m.lockName(), int64(math.Ceil(round.Seconds()))).Scan(&locked)
 		if err != nil {
-			return nil, m.explain(ctx, "waiting for the lock of the migrations", err)
+			return m.explain(ctx, "waiting for the lock of the migrations", err)
 		}
 		if locked {
-			return s, nil
+			return nil
 		}
-		m.log.Info("another migrator is at work: waiting until it has ended", "connection", m.holder(ctx), "waited", time.Since(started).Round(time.Second).String())
+		waited := time.Since(started).Round(time.Second)
+		if round = min(lockRound, m.lockTimeout-waited); round <= 0 {
+			return &BusyError{Database: m.at.database, Connection: m.holder(ctx), Waited: waited}
+		}
+		m.log.Info("another migrator is at work: waiting until it has ended", "connection", m.holder(ctx), "waited", waited.String())
 	}
 }
 

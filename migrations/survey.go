@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -152,6 +153,10 @@ func (s survey) state() (State, []string) {
 		if problems := append(compare(expected(1), s), compareRevision(s)...); len(problems) > 0 {
 			return StateHalfMade, problems
 		}
+		if at := s.told(); at > 0 { // schema_migrations was lost, and not all of this is Alembic's
+			return StateHalfMade, []string{fmt.Sprintf("table %s says that the database is at version %d, and %s records none: "+
+				"if it is right, record that (`migrate force %d`)", historyTable, at, versionTable, at)}
+		}
 		return StateAlembic, nil
 	}
 	if _, ok := s.columns(alembicTable.name); !ok {
@@ -179,6 +184,14 @@ func (s survey) refusal(known []Migration) error {
 		return dirty(s, known)
 	}
 	return nil
+}
+
+// told returns the version that the database is at by its history.
+func (s survey) told() uint {
+	if len(s.log) == 0 {
+		return 0
+	}
+	return s.log[len(s.log)-1].after()
 }
 
 // adopted reports whether Alembic made what migration 1 makes, as the history tells.

@@ -17,7 +17,7 @@ var schemes = []string{"mysql", "mysql+pymysql", "mysql+aiomysql", "mysql+mysqld
 
 // sqlAlchemyURL splits an address as SQLAlchemy does, which other services read it with: user and
 // password end at the first @, and may hold what net/url does not allow there.
-var sqlAlchemyURL = regexp.MustCompile(`^([\w+]+)://(?:([^:/@]*)(?::([^@]*))?@)?(?:\[([^/?\]]+)\]|([^/:?\[\]]+))?(?::([^/?]*))?(?:/([^?]*))?(?:\?(.*))?$`)
+var sqlAlchemyURL = regexp.MustCompile(`^([\w+]+)://([^:/]*)(?::([^@]*))?@(?:\[([^/?\]]+)\]|([^/:?\[\]]+))?(?::([^/?]*))?(?:/([^?]*))?(?:\?(.*))?$`)
 
 // ignored are parameters that say nothing new: sessions here speak utf8mb4 and have a timeout.
 var ignored = []string{"charset", "use_unicode", "binary_prefix", "connect_timeout"}
@@ -34,6 +34,13 @@ var sslValues = map[string]map[string]string{
 // one that says nothing about it. Errors show nothing of an address except names of parameters
 // that stand where no password can be.
 func parseURL(text, tls string) (address, error) {
+	_, rest, ok := strings.Cut(text, "://")
+	switch at := strings.Count(rest, "@"); {
+	case ok && at == 0:
+		return address{}, errors.New("DATABASE_URL names no user: write mysql+pymysql://user:password@host:port/database")
+	case ok && at > 1: // some of the password may be behind one of them
+		return address{}, errors.New("DATABASE_URL has more than one @: one in the user or the password is written %40")
+	}
 	parts := sqlAlchemyURL.FindStringSubmatch(text)
 	if parts == nil {
 		return address{}, errors.New("DATABASE_URL is not of the form mysql+pymysql://user:password@host:port/database")
@@ -42,14 +49,6 @@ func parseURL(text, tls string) (address, error) {
 	if !slices.Contains(schemes, scheme) {
 		return address{}, fmt.Errorf("DATABASE_URL does not lead to a MySQL server: it has to begin with one of %s://", strings.Join(schemes, "://, "))
 	}
-	switch strings.Count(text, "@") {
-	case 0:
-		return address{}, errors.New("DATABASE_URL names no user: write mysql+pymysql://user:password@host:port/database")
-	case 1: // nothing of the password can be behind it
-	default:
-		return address{}, errors.New("DATABASE_URL has more than one @: one in the user or the password is written %40")
-	}
-
 	var problems []error
 	complain := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf("DATABASE_URL "+format, args...))
