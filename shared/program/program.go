@@ -33,6 +33,7 @@ const (
 type Process struct {
 	Args    []string // without the program's name
 	Environ []string // as of os.Environ
+	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
 }
@@ -42,7 +43,7 @@ type Process struct {
 func Main(run func(context.Context, Process) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return run(ctx, Process{Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr})
+	return run(ctx, Process{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 }
 
 // Program is a program whose configuration is C, a struct as package config loads it.
