@@ -31,16 +31,22 @@ func Env(t testing.TB, name string) string {
 	return value
 }
 
-// Load fills cfg as a program started in the local stack's environment would. Pairs of the form
-// "NAME=value" in override win over both the process environment and the stack's.
-func Load(t testing.TB, cfg any, override ...string) {
+// Environ returns the environment of a program started in the local stack's, in the form of
+// os.Environ. Pairs of the form "NAME=value" in override win over both the process environment and
+// the stack's.
+func Environ(t testing.TB, override ...string) []string {
 	t.Helper()
 	var environ []string
 	for name, value := range stack(t) {
 		environ = append(environ, name+"="+value)
 	}
-	environ = append(environ, os.Environ()...)
-	if _, err := config.Load(cfg, append(environ, override...)); err != nil {
+	return append(append(environ, os.Environ()...), override...)
+}
+
+// Load fills cfg as a program started in that environment would, see Environ.
+func Load(t testing.TB, cfg any, override ...string) {
+	t.Helper()
+	if _, err := config.Load(cfg, Environ(t, override...)); err != nil {
 		t.Fatalf("loading the configuration of the local stack: %v", err)
 	}
 }
