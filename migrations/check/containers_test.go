@@ -190,8 +190,8 @@ func TestContainersWithoutAny(t *testing.T) {
 		status     Status
 		text       string // part of it
 	}{
-		{"no socket", "unix://" + filepath.Join(t.TempDir(), "docker.sock"), StatusSkipped, "no engine answers"},
-		{"a closed port", "tcp://" + closed.Listener.Addr().String(), StatusSkipped, "no engine answers"},
+		{"no socket", "unix://" + filepath.Join(t.TempDir(), "docker.sock"), StatusSkipped, "no engine answers: dial unix"},
+		{"a closed port", "tcp://" + closed.Listener.Addr().String(), StatusSkipped, "no engine answers: dial tcp"},
 		{"ssh", "ssh://user:geheim@example.com", StatusSkipped, "unix and tcp only"},
 		{"no address", "docker.sock", StatusSkipped, "no address"},
 		{"no container", empty, StatusSkipped, "no container of the project pharmavida-ingesta"},

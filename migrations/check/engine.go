@@ -147,6 +147,9 @@ func (e *engine) get(ctx context.Context, path string, into any) error {
 		if called, ok := errors.AsType[*url.Error](err); ok {
 			err = called.Err // without the address, which names no machine
 		}
+		if unreachable(err) {
+			return err // names it
+		}
 		return fmt.Errorf("asking the Docker engine at %s: %w", e.address, err)
 	}
 	defer response.Body.Close()
