@@ -45,9 +45,8 @@ func wrap(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w: %w", doing, ctx.Err(), err)
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok {
-		for _, prefix := range temporary {
-			// Servers before 7.0 quote such a reply within another when a script runs into it.
-			if redis.HasErrorPrefix(reply, prefix) || strings.Contains(reply.Error(), "-"+prefix+" ") {
+		for _, code := range temporary {
+			if saysCode(reply, code) {
 				return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 			}
 		}
@@ -57,4 +56,10 @@ func wrap(ctx context.Context, doing string, err error) error {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+}
+
+// saysCode reports whether the reply begins with the code. Servers before 7.0 quote such a reply
+// within another when a script runs into it.
+func saysCode(reply redis.Error, code string) bool {
+	return redis.HasErrorPrefix(reply, code) || strings.Contains(reply.Error(), "-"+code+" ")
 }
