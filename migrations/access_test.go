@@ -30,6 +30,7 @@ func (p place) login(t *testing.T, rights string) Config {
 }
 
 func TestFailuresOfAccess(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	grant := "GRANT ALL PRIVILEGES ON " + p.cfg.Database + ".* TO '" + p.cfg.Database + "'@'%';"
 	denied := p.login(t, "")
@@ -131,27 +132,34 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// A user who may read but not create hears which GRANT is needed, and nothing is dirty.
+// A user who may not do everything hears which GRANT is needed, and nothing is dirty when the first
+// migration could not begin.
 func TestLackOfRights(t *testing.T) {
-	p := newPlace(t)
-	cfg := p.login(t, "SELECT")
-	m, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = m.Close() }()
-	steps, err := m.Up(t.Context())
-	e, ok := errors.AsType[*ServerError](err)
-	if !ok || e.Number != 1142 || e.Transient || len(steps) > 0 {
-		t.Errorf("got %q, %v, want error 1142, which does not pass", spelled(steps), err)
-	}
-	for _, want := range []string{"CREATE command denied", "GRANT ALL PRIVILEGES ON " + p.cfg.Database + ".* TO '" + cfg.User + "'@'%';"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v\nwant in it %q", err, want)
-		}
-	}
-	if status, err := m.Status(t.Context()); err != nil || status.Dirty || status.State != StateEmpty {
-		t.Errorf("got %+v, %v, want the database as it was", status, err)
+	t.Parallel()
+	for rights, denied := range map[string]string{"SELECT": "CREATE", "SELECT, CREATE": "DELETE"} {
+		t.Run(rights, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			cfg := p.login(t, rights)
+			m, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = m.Close() }()
+			steps, err := m.Up(t.Context())
+			e, ok := errors.AsType[*ServerError](err)
+			if !ok || e.Number != 1142 || e.Transient || len(steps) > 0 || errors.As(err, new(*DirtyError)) {
+				t.Errorf("got %q, %v, want error 1142, which does not pass, and nothing dirty", spelled(steps), err)
+			}
+			for _, want := range []string{denied + " command denied", "GRANT ALL PRIVILEGES ON " + p.cfg.Database + ".* TO '" + cfg.User + "'@'%';"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v\nwant in it %q", err, want)
+				}
+			}
+			if status, err := m.Status(t.Context()); err != nil || status.Dirty || status.State != StateEmpty {
+				t.Errorf("got %+v, %v, want the database as it was", status, err)
+			}
+		})
 	}
 }
 

@@ -33,6 +33,7 @@ const rowsOfServices = "" +
 	"INSERT INTO `Insights` VALUES ('i1', 'u1', NULL, 'Ahorro', 'Más', 1, '2024-01-01 00:00:00');"
 
 func TestAdoption(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, alembic+rowsOfServices)
 	made, rows := p.schema(t), p.content(t)
@@ -99,6 +100,7 @@ func tableNames() (names []string) {
 }
 
 func TestUpAdoptsAndGoesOn(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, alembic+rowsOfServices)
 	rows := p.content(t)
@@ -114,6 +116,7 @@ func TestUpAdoptsAndGoesOn(t *testing.T) {
 
 // The migrator dies after it has made golang-migrate's table, before the adoption stands in it.
 func TestAdoptionIsRepeated(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, alembic+"CREATE TABLE schema_migrations (version bigint not null primary key, dirty boolean not null)")
 	if steps, err := p.migrator(t).Up(t.Context()); err != nil || spelled(steps) != "adopt 1, up 2" {
@@ -123,6 +126,7 @@ func TestAdoptionIsRepeated(t *testing.T) {
 
 // A database of the migrator's own whose version was lost is not taken for Alembic's.
 func TestLostVersionIsNotAdopted(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Up(t.Context()); err != nil {
@@ -141,6 +145,7 @@ func TestLostVersionIsNotAdopted(t *testing.T) {
 }
 
 func TestHalfMadeDatabasesAreRefused(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, statements string
 		want             []string // every problem
@@ -167,6 +172,7 @@ func TestHalfMadeDatabasesAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			migrationstest.Exec(t, p.admin, tt.statements)
 			before := p.schema(t)
@@ -204,12 +210,14 @@ func TestHalfMadeDatabasesAreRefused(t *testing.T) {
 // What Alembic leaves behind after `downgrade base`, or when only its tables were dropped, is no
 // obstacle, and neither are tables of others.
 func TestLeftoversOfAlembic(t *testing.T) {
+	t.Parallel()
 	for name, statements := range map[string]string{
 		"no revision":  "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
 		"revision 001": "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO alembic_version VALUES ('001')",
 		"others":       "CREATE TABLE users (id INT); CREATE TABLE bank (id INT)",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			migrationstest.Exec(t, p.admin, statements)
 			m := p.migrator(t)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/database/mysql"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
@@ -59,11 +58,7 @@ func (m *Migrator) Force(ctx context.Context, version uint) error {
 		if err := m.prepare(ctx); err != nil {
 			return err
 		}
-		target := database.NilVersion
-		if version > 0 {
-			target = int(version)
-		}
-		if err := m.session.migrate.Force(target); err != nil {
+		if err := m.session.set(version); err != nil {
 			return m.explain(ctx, "recording the version", err)
 		}
 		m.log.Warn("the version was set by hand", "version", version)
@@ -129,7 +124,7 @@ func (m *Migrator) adopt(ctx context.Context, steps *[]Step) error {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
-	if err := m.session.migrate.Force(1); err != nil {
+	if err := m.session.set(1); err != nil {
 		return m.explain(ctx, "adopting what Alembic made", err)
 	}
 	m.log.Info("adopted the database that Alembic made", "version", 1)
@@ -143,12 +138,8 @@ func (m *Migrator) take(ctx context.Context, step Step, steps *[]Step) error {
 	}
 	log := m.log.With("version", step.Version, "name", step.Name, "action", string(step.Action))
 	log.Info("taking a step")
-	direction := 1
-	if step.Action == ActionDown {
-		direction = -1
-	}
 	started := time.Now()
-	if err := m.session.migrate.Steps(direction); err != nil {
+	if err := m.session.run(step); err != nil {
 		return m.stopped(ctx, step, err)
 	}
 	step.Duration = time.Since(started)
@@ -159,13 +150,10 @@ func (m *Migrator) take(ctx context.Context, step Step, steps *[]Step) error {
 // prepare makes the tables of golang-migrate and of the history where they are missing, and
 // readies the session to take steps.
 func (m *Migrator) prepare(ctx context.Context) error {
-	if m.session.migrate != nil {
+	if m.session.driver != nil {
 		return nil
 	}
 	driver, err := mysql.WithConnection(ctx, m.session.conn, &mysql.Config{DatabaseName: m.at.database, MigrationsTable: versionTable})
-	if errors.Is(err, database.ErrLocked) {
-		return m.busy()
-	}
 	if err != nil {
 		return m.explain(ctx, "preparing "+versionTable, err)
 	}
@@ -176,17 +164,54 @@ func (m *Migrator) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
-	steps, err := migrate.NewWithInstance("files", files, "mysql", driver)
-	if err != nil {
-		return fmt.Errorf("preparing the migrations: %w", err)
-	}
-	m.session.migrate = steps
+	m.session.driver, m.session.files = driver, files
 	return nil
 }
 
-// busy is the failure to get golang-migrate's own lock, which its command holds.
-func (m *Migrator) busy() error {
-	return &BusyError{Database: m.at.database, Waited: lockRound}
+// run takes a step in the same order as golang-migrate's command: the version it leads to stands
+// in schema_migrations as dirty, from before its first statement until after its last.
+func (s *session) run(step Step) error {
+	return s.locked(func() error {
+		open := s.files.ReadUp
+		if step.Action == ActionDown {
+			open = s.files.ReadDown
+		}
+		statements, _, err := open(step.Version)
+		if err != nil {
+			return err
+		}
+		defer statements.Close()
+		if err := s.driver.SetVersion(recorded(step.after()), true); err != nil {
+			return err
+		}
+		if err := s.driver.Run(statements); err != nil {
+			return err
+		}
+		return s.driver.SetVersion(recorded(step.after()), false)
+	})
+}
+
+// set records a version, and that it is not dirty.
+func (s *session) set(version uint) error {
+	return s.locked(func() error { return s.driver.SetVersion(recorded(version), false) })
+}
+
+// locked runs f under golang-migrate's own lock too, which its command holds while it works. It
+// fails with database.ErrLocked when it cannot have the lock within seconds.
+func (s *session) locked(f func() error) error {
+	if err := s.driver.Lock(); err != nil {
+		return err
+	}
+	defer func() { _ = s.driver.Unlock() }() // the end of the session does it otherwise
+	return f()
+}
+
+// recorded is a version as golang-migrate has it.
+func recorded(version uint) int {
+	if version == 0 {
+		return database.NilVersion
+	}
+	return int(version)
 }
 
 // record adds a step that was taken to the history, and to steps unless that is nil.
@@ -205,15 +230,15 @@ func (m *Migrator) record(ctx context.Context, step Step, steps *[]Step) error {
 
 // stopped says how a step failed: with the database left dirty, or before it began.
 func (m *Migrator) stopped(ctx context.Context, step Step, failure error) error {
-	if errors.Is(failure, database.ErrLocked) || errors.Is(failure, migrate.ErrLockTimeout) {
-		return m.busy()
-	}
 	ctx = context.WithoutCancel(ctx)
 	doing := "applying migration " + Migration{step.Version, step.Name}.String()
 	if step.Action == ActionDown {
 		doing = "taking back migration " + Migration{step.Version, step.Name}.String()
 	}
 	explained := m.explain(ctx, doing, failure)
+	if _, busy := errors.AsType[*BusyError](explained); busy {
+		return explained
+	}
 	found, err := m.survey(ctx)
 	if err != nil {
 		return fmt.Errorf("%w; whether it stopped half-way cannot be asked now (%w): look at the status once the server answers", explained, err)

@@ -18,6 +18,7 @@ import (
 
 // Every down takes back exactly what its up made, and every up makes it again.
 func TestUpDownUp(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	latest := uint(len(m.known))
@@ -67,6 +68,7 @@ func TestUpDownUp(t *testing.T) {
 }
 
 func TestNothingToDo(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	empty := p.schema(t)
@@ -103,6 +105,7 @@ func TestNothingToDo(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Up(t.Context()); err != nil {
@@ -138,6 +141,7 @@ func TestHistory(t *testing.T) {
 
 // What stands in the server's clock, or in the session's, does not matter for the history.
 func TestHistoryIsInUTC(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Goto(t.Context(), 1); err != nil {
@@ -151,6 +155,7 @@ func TestHistoryIsInUTC(t *testing.T) {
 
 // The migrator dies between a step and its line in the history.
 func TestStepWithoutHistory(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Up(t.Context()); err != nil {
@@ -171,6 +176,7 @@ func TestStepWithoutHistory(t *testing.T) {
 }
 
 func TestTwoMigratorsAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	var running []<-chan result
 	for range 4 {
@@ -193,6 +199,7 @@ func TestTwoMigratorsAtOnce(t *testing.T) {
 }
 
 func TestCancelStopsBetweenSteps(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	g := p.closeGate(t)
 	m := p.migratorOf(t, script(
@@ -225,6 +232,7 @@ func TestCancelStopsBetweenSteps(t *testing.T) {
 // golang-migrate by itself, as its command uses it, goes on where the migrator stopped, and the
 // other way round.
 func TestStandardMigrate(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Up(t.Context()); err != nil {
@@ -266,6 +274,7 @@ func TestStandardMigrate(t *testing.T) {
 
 // A database that golang-migrate's command made has no history of ours.
 func TestDatabaseOfTheStandardCommand(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Goto(t.Context(), 1); err != nil {
@@ -281,6 +290,7 @@ func TestDatabaseOfTheStandardCommand(t *testing.T) {
 }
 
 func TestNewerDatabase(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if _, err := m.Up(t.Context()); err != nil {

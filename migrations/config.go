@@ -59,9 +59,6 @@ func (c Config) String() string {
 	return a.String()
 }
 
-// GoString keeps %#v from showing more.
-func (c Config) GoString() string { return c.String() }
-
 // Validate reports every setting that cannot be worked with, joined. No password is in the error.
 func (c Config) Validate() error {
 	_, err := c.address()

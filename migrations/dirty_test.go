@@ -11,6 +11,7 @@ import (
 )
 
 func TestDirtyIsExplained(t *testing.T) {
+	t.Parallel()
 	good := []string{"CREATE TABLE one (id INT)", "DROP TABLE one", "CREATE TABLE two (id INT)", "DROP TABLE two"}
 	const bad = "CREATE TABLE half (id INT); CREATE TABLE one (again INT); CREATE TABLE never (id INT)"
 	tests := []struct {
@@ -53,6 +54,7 @@ func TestDirtyIsExplained(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			m := p.migratorOf(t, script(tt.texts...))
 			if tt.before != nil {
@@ -107,6 +109,7 @@ func TestDirtyIsExplained(t *testing.T) {
 
 // The way out that the error tells works.
 func TestWayOutOfDirty(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migratorOf(t, script("CREATE TABLE one (id INT)", "DROP TABLE one", "CREATE TABLE two (id INT); BREAK", "DROP TABLE two"))
 	if _, err := m.Up(t.Context()); !errors.As(err, new(*DirtyError)) {
@@ -127,6 +130,7 @@ func TestWayOutOfDirty(t *testing.T) {
 
 // An up of the first migration that stopped half-way is cleared away by its down.
 func TestDownClearsHalfOfTheFirstUp(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, "CREATE TABLE `User` (id_user CHAR(36) PRIMARY KEY); CREATE TABLE `Bank` (id_bank CHAR(36))")
 	m := p.migrator(t)
@@ -143,6 +147,7 @@ func TestDownClearsHalfOfTheFirstUp(t *testing.T) {
 
 // The history cannot tell what golang-migrate's own command was about.
 func TestDirtyWithoutHistory(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, "CREATE TABLE schema_migrations (version bigint not null primary key, dirty boolean not null); INSERT INTO schema_migrations VALUES (1, 1)")
 	_, err := p.migrator(t).Up(t.Context())
@@ -154,6 +159,7 @@ func TestDirtyWithoutHistory(t *testing.T) {
 // A connection that is killed within a step takes the lock along with the step: the other migrator
 // comes to the lock, and finds the database dirty instead of going on.
 func TestKilledWithinAStep(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	g := p.closeGate(t)
 	files := script(

@@ -171,6 +171,9 @@ func (m *Migrator) explain(ctx context.Context, doing string, err error) error {
 
 func explain(ctx context.Context, at address, doing string, err error) error {
 	err = cause(err)
+	if errors.Is(err, database.ErrLocked) { // after 10 s
+		return &BusyError{Database: at.database, Waited: 10 * time.Second}
+	}
 	if errors.Is(context.Cause(ctx), ErrLockLost) {
 		return fmt.Errorf("%s: %w", doing, ErrLockLost)
 	}

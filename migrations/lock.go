@@ -11,14 +11,16 @@ import (
 	"math"
 	"time"
 
-	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database/mysql"
+	"github.com/golang-migrate/migrate/v4/source"
 )
 
 // session is the connection that holds the lock and takes the steps.
 type session struct {
-	conn    *sql.Conn
-	id      int64            // of the connection, on the server
-	migrate *migrate.Migrate // made with the first step
+	conn   *sql.Conn
+	id     int64         // of the connection, on the server
+	driver *mysql.Mysql  // golang-migrate's; made with the first change
+	files  source.Driver // the migrations; made with it
 }
 
 const (

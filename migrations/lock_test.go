@@ -8,11 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-migrate/migrate/v4/database"
+
 	"github.com/pharmavida/ingesta/migrations/migrationstest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 func TestExclusive(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m, other := p.migrator(t), p.migrator(t)
 	other.lockTimeout = 0
@@ -47,6 +50,7 @@ func TestExclusive(t *testing.T) {
 
 // A panic gives the lock back too.
 func TestExclusivePanics(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	func() {
@@ -59,8 +63,37 @@ func TestExclusivePanics(t *testing.T) {
 	}
 }
 
+// golang-migrate's command holds a lock of its own while it works: here it waits, and not for ever.
+func TestStandardCommandIsAtWork(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	m := p.migrator(t)
+	id, err := database.GenerateAdvisoryLockId(p.cfg.Database + ":" + versionTable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := p.admin.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(t.Context(), "DO GET_LOCK(?, 0)", id); err != nil {
+		t.Fatal(err)
+	}
+	if steps, err := m.Up(t.Context()); !errors.As(err, new(*BusyError)) || len(steps) > 0 {
+		t.Errorf("got %q, %v, want nothing done and a *BusyError", spelled(steps), err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "DO RELEASE_LOCK(?)", id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Errorf("once it has ended: %v", err)
+	}
+}
+
 // Databases of one server do not wait for each other.
 func TestLockIsOfOneDatabase(t *testing.T) {
+	t.Parallel()
 	one, two := newPlace(t).migrator(t), newPlace(t).migrator(t)
 	two.lockTimeout = 0
 	err := one.Exclusive(t.Context(), func(ctx context.Context) error {
@@ -81,6 +114,7 @@ func TestLockIsOfOneDatabase(t *testing.T) {
 }
 
 func TestCancelledWhileWaiting(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	holder := p.migrator(t)
 	var log lines
@@ -112,6 +146,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 
 // What works under the lock over other connections is told when the lock's connection ends.
 func TestLockLost(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	m.watchEvery = 20 * time.Millisecond
@@ -141,9 +176,41 @@ func TestLockLost(t *testing.T) {
 	}
 }
 
+// A migration that gives all locks back gives this one back too.
+func TestLockGivenAway(t *testing.T) {
+	t.Parallel()
+	m := newPlace(t).migrator(t)
+	err := m.Exclusive(t.Context(), func(ctx context.Context) error {
+		_, err := m.session.conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", m.lockName())
+		return err
+	})
+	if !errors.Is(err, ErrLockLost) {
+		t.Errorf("got %v, want ErrLockLost", err)
+	}
+}
+
+// Nothing of a session outlives it: the connection is closed, and not used for something else.
+func TestSessionEnds(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	m := p.migrator(t)
+	name := p.cfg.Database + ".other"
+	err := m.Exclusive(t.Context(), func(ctx context.Context) error {
+		_, err := m.session.conn.ExecContext(ctx, "DO GET_LOCK(?, 0)", name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacktest.Eventually(t, "the session's other lock is free", func() bool {
+		return p.rows(t, "SELECT IS_USED_LOCK('"+name+"') AS holder")[0]["HOLDER"] == "NULL"
+	})
+}
+
 // Between two looks at the lock, a step cannot be taken without it either: it is taken over the
 // lock's connection.
 func TestNoStepWithoutTheLock(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	err := m.Exclusive(t.Context(), func(ctx context.Context) error {

@@ -12,11 +12,13 @@ import (
 
 // Telling where a database stands makes nothing in it, whatever it is.
 func TestReadingChangesNothing(t *testing.T) {
+	t.Parallel()
 	for name, statements := range map[string]string{
 		"empty": "DO 0", "of Alembic": alembic, "half-made": alembic + "DROP TABLE `Insights`",
 		"made by golang-migrate": "CREATE TABLE schema_migrations (version bigint not null primary key, dirty boolean not null)",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPlace(t)
 			migrationstest.Exec(t, p.admin, statements)
 			before := p.schema(t)
@@ -39,6 +41,7 @@ func TestReadingChangesNothing(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	status, err := m.Status(t.Context())
@@ -61,6 +64,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	problems, err := m.Verify(t.Context())
@@ -88,6 +92,7 @@ func TestVerify(t *testing.T) {
 
 // What Verify expects is all that the migrations make, at each version.
 func TestExpectedIsWhatMigrationsMake(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	for version := uint(0); version <= uint(len(m.known)); version++ {
@@ -113,6 +118,7 @@ func TestExpectedIsWhatMigrationsMake(t *testing.T) {
 }
 
 func TestRowCounts(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
 	if counts, err := m.RowCounts(t.Context()); err != nil || len(counts) > 0 {
