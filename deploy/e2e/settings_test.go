@@ -10,6 +10,8 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/pharmavida/ingesta/gateway"
+	"github.com/pharmavida/ingesta/migrations"
+	"github.com/pharmavida/ingesta/shared/broker/management"
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/telemetry"
 	"github.com/pharmavida/ingesta/workers"
@@ -23,6 +25,8 @@ import (
 func TestVariablesAreDocumented(t *testing.T) {
 	var programs struct {
 		Telemetry  telemetry.Config
+		Schema     migrations.Config
+		Management management.Config
 		Gateway    gateway.Config
 		Worker     workers.Config
 		MongoDB    mongodb.Config

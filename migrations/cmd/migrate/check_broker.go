@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pharmavida/ingesta/deploy/rabbitmq"
+	"github.com/pharmavida/ingesta/migrations/check"
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/broker/management"
+	"github.com/pharmavida/ingesta/shared/catalog"
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// checkMessages sends a message through the broker and back, over AMQP.
+func (t *tool) checkMessages() check.Check {
+	var cfg broker.Config
+	return check.Check{Service: check.RabbitMQ, Title: "messages", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
+		server, err := broker.Probe(ctx, cfg)
+		if err != nil {
+			return []check.Finding{{Outcome: check.Fail(err, messageStep(err))}}
+		}
+		return []check.Finding{{Outcome: check.OK("one was published, confirmed and got back",
+			fmt.Sprintf("%s %s, cluster %s", server.Product, server.Version, server.Cluster))}}
+	})}
+}
+
+// messageStep returns what to do about a failure of broker.Probe.
+func messageStep(err error) string {
+	switch {
+	case errors.Is(err, broker.ErrUnreachable):
+		return startIt("rabbitmq") + "; it takes some seconds to start"
+	case errors.Is(err, broker.ErrCredentials):
+		return "set RABBITMQ_USER and RABBITMQ_PASSWORD to an account of the broker, or make it: migrate init"
+	case errors.Is(err, broker.ErrVHost), errors.Is(err, broker.ErrForbidden):
+		return "mend RABBITMQ_VHOST, or make host and permissions: migrate init"
+	case errors.Is(err, broker.ErrBlocked):
+		return "free memory or disk on the broker's machine"
+	default:
+		return "look at the broker's log: make logs"
+	}
+}
+
+// checkBroker looks at the broker through its management interface: alarms, and whether our
+// queues, bindings and policies are there.
+func (t *tool) checkBroker() check.Check {
+	var cfg brokerConfig
+	return check.Check{Service: check.RabbitMQ, Title: "management", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
+		client := management.New(cfg.Management, cfg.Broker)
+		return check.Walk(ctx,
+			check.Step{Title: "management", Gate: true, Run: func(ctx context.Context) check.Outcome {
+				o, err := client.Overview(ctx)
+				if err != nil {
+					return managementFailure(err)
+				}
+				return check.OK(o.Product+" "+o.Version, "node "+o.Node)
+			}},
+			check.Step{Title: "alarms", Run: func(ctx context.Context) check.Outcome { return judgeNodes(ctx, client) }},
+			check.Step{Title: "topology and policies", Run: func(ctx context.Context) check.Outcome {
+				return judgeTopology(ctx, client, cfg)
+			}},
+			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome { return judgeConsumers(ctx, client, cfg) }},
+		)
+	})}
+}
+
+func judgeNodes(ctx context.Context, client *management.Client) check.Outcome {
+	nodes, err := client.Nodes(ctx)
+	if err != nil {
+		return managementFailure(err)
+	}
+	var problems []string
+	for _, n := range nodes {
+		if !n.Running {
+			problems = append(problems, "node "+n.Name+" does not run")
+		}
+		for _, alarm := range n.Alarms {
+			problems = append(problems, "node "+n.Name+" is short of "+alarm)
+		}
+	}
+	if len(problems) > 0 {
+		return check.Fail(errors.New(strings.Join(problems, "; ")), "free memory or disk, start the node: until then the broker may take no messages")
+	}
+	return check.OK(fmt.Sprintf("none on %d node(s)", len(nodes)))
+}
+
+func judgeTopology(ctx context.Context, client *management.Client, cfg brokerConfig) check.Outcome {
+	definitions, databases, err := cfg.wanted()
+	if err != nil {
+		return check.Fail(err, "mend the catalog")
+	}
+	findings, err := client.Verify(ctx, definitions, databases)
+	if err != nil {
+		return managementFailure(err)
+	}
+	if len(findings) == 0 {
+		return check.OK(fmt.Sprintf("as they must be, %d policies", len(definitions.Policies)))
+	}
+	var problems []string
+	step := "migrate init"
+	for _, f := range findings {
+		problems = append(problems, f.Subject+" "+f.Problem)
+		if f.Advice != "" {
+			step = f.Advice
+		}
+	}
+	return check.Fail(errors.New(strings.Join(problems, "; ")), step)
+}
+
+// judgeConsumers says which workers are there. That none is there is no fault of the infrastructure.
+func judgeConsumers(ctx context.Context, client *management.Client, cfg brokerConfig) check.Outcome {
+	_, databases, err := cfg.wanted()
+	if err != nil {
+		return check.Fail(err, "mend the catalog")
+	}
+	queues, err := client.Queues(ctx)
+	if err != nil {
+		return managementFailure(err)
+	}
+	commands := map[string]bool{}
+	for _, db := range databases {
+		commands[broker.CommandQueue(db)] = true
+	}
+	var idle, lines []string
+	for _, q := range queues {
+		if commands[q.Name] && q.Consumers == 0 {
+			idle = append(idle, q.Name)
+		}
+		lines = append(lines, fmt.Sprintf("%-32s %-8s %6d messages %3d consumers", q.Name, q.Type, q.Messages, q.Consumers))
+	}
+	if len(idle) > 0 {
+		return check.Skip("no worker waits at "+strings.Join(idle, ", "), lines...)
+	}
+	return check.OK("a worker waits for the commands of each database", lines...)
+}
+
+func managementFailure(err error) check.Outcome {
+	e, _ := errors.AsType[*management.Error](err)
+	step := "look at the broker's log: make logs"
+	if e != nil {
+		switch e.Kind {
+		case management.Unreachable:
+			step = startIt("rabbitmq") + "; its plugin rabbitmq_management must be enabled, on RABBITMQ_MANAGEMENT_PORT"
+		case management.Unauthorized:
+			step = "set RABBITMQ_ADMIN_USER and RABBITMQ_ADMIN_PASSWORD (else RABBITMQ_USER, RABBITMQ_PASSWORD) to an administrator's"
+		case management.Forbidden:
+			step = "give the user the tag monitoring (administrator for migrate init) and permissions on RABBITMQ_VHOST"
+		case management.NotFound:
+			step = "make the virtual host: migrate init"
+		}
+	}
+	return check.Fail(err, step)
+}
+
+// brokerConfig is what it takes to prepare a broker and to look at it.
+type brokerConfig struct {
+	Broker      broker.Config
+	Management  management.Config
+	CatalogFile string `env:"CATALOG_FILE"`
+}
+
+// wanted returns what has to be on the broker: the policies, and queues for the catalog's databases.
+func (c brokerConfig) wanted() (management.Definitions, []ingest.Database, error) {
+	datasets, err := catalog.Load(c.CatalogFile)
+	if err != nil {
+		return management.Definitions{}, nil, fmt.Errorf("CATALOG_FILE: %w", err)
+	}
+	var databases []ingest.Database
+	for _, db := range datasets.Databases() {
+		databases = append(databases, db.Name)
+	}
+	definitions, err := management.ParseDefinitions(rabbitmq.Definitions())
+	return definitions, databases, err
+}

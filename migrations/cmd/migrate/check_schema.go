@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/pharmavida/ingesta/migrations"
+	"github.com/pharmavida/ingesta/migrations/check"
+)
+
+// checkSchema looks at Flowlite's database: is it reachable, at which version, are all tables and
+// columns there.
+func (t *tool) checkSchema() check.Check {
+	var cfg migrations.Config
+	return check.Check{Service: check.MySQL, Title: "Flowlite", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
+		var m *migrations.Migrator
+		defer func() {
+			if m != nil {
+				m.Close()
+			}
+		}()
+		var status migrations.Status
+		return check.Walk(ctx,
+			check.Step{Title: "Flowlite", Gate: true, Run: func(ctx context.Context) (outcome check.Outcome) {
+				var err error
+				if m, err = migrations.Open(ctx, cfg, slog.New(slog.DiscardHandler)); err != nil {
+					return databaseFailure(err)
+				}
+				if status, err = m.Status(ctx); err != nil {
+					return databaseFailure(err)
+				}
+				return check.OK(status.Address, "server "+status.ServerVersion)
+			}},
+			check.Step{Title: "schema version", Run: func(context.Context) check.Outcome { return judgeVersion(status) }},
+			check.Step{Title: "tables and columns", Run: func(ctx context.Context) check.Outcome {
+				return judgeTables(ctx, m)
+			}},
+		)
+	})}
+}
+
+func judgeVersion(s migrations.Status) check.Outcome {
+	switch {
+	case s.Refusal != nil:
+		return check.Fail(s.Refusal, "mend it as the message says, then: migrate up")
+	case s.Version == 0:
+		return check.Fail(errors.New("no migration is applied"), "apply them: migrate init, or migrate up")
+	case s.Pending > 0:
+		return check.Fail(fmt.Errorf("version %d of %d", s.Version, s.Latest), "apply what is pending: migrate up")
+	}
+	detail := fmt.Sprintf("%d %s", s.Version, s.Name)
+	if s.Adopted {
+		detail += ", begun by Alembic"
+	}
+	return check.OK(detail)
+}
+
+func judgeTables(ctx context.Context, m *migrations.Migrator) check.Outcome {
+	problems, err := m.Verify(ctx)
+	if err != nil {
+		return databaseFailure(err)
+	}
+	if len(problems) > 0 {
+		return check.Fail(errors.New(strings.Join(problems, "; ")), "apply the migrations (migrate up), or restore a backup (make restore)")
+	}
+	counts, err := m.RowCounts(ctx)
+	if err != nil {
+		return databaseFailure(err)
+	}
+	var lines []string
+	for _, c := range counts {
+		lines = append(lines, fmt.Sprintf("%-20s %8d rows", c.Table, c.Rows))
+	}
+	return check.OK(fmt.Sprintf("%d tables as they must be", len(counts)), lines...)
+}
+
+// databaseFailure is the outcome of a failure of Flowlite's server. Its message holds the next
+// step where the server has given a reason.
+func databaseFailure(err error) check.Outcome {
+	step := "see the message"
+	if migrations.Transient(err) {
+		step = startIt("mysql")
+	}
+	return check.Fail(err, step)
+}

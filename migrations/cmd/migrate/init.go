@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pharmavida/ingesta/migrations"
+	"github.com/pharmavida/ingesta/migrations/seeds"
+	"github.com/pharmavida/ingesta/shared/broker"
+	"github.com/pharmavida/ingesta/shared/broker/management"
+	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/jobstore"
+)
+
+// initWait is how long init waits for the servers, unless --wait says otherwise.
+const initWait = 3 * time.Minute
+
+// initConfig is the configuration of init: of the three servers under the system.
+type initConfig struct {
+	Mode     config.Mode `env:"INGESTA_ENV" envDefault:"development"`
+	Database migrations.Config
+	Messages brokerConfig
+	Redis    jobstore.Config
+}
+
+func (t *tool) initCommand() *cobra.Command {
+	wait, seed := initWait, true
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Prepare MySQL, RabbitMQ and Redis for the system",
+		Long: "Waits for MySQL, RabbitMQ and Redis; applies all migrations and verifies every table and column; puts the\n" +
+			"demonstration data into a database that has no row yet (never in production); brings about the broker's\n" +
+			"user, policies, exchanges and queues; verifies that Redis persists and does not evict. It may be run as\n" +
+			"often as one likes, and by several at once.",
+		Args: unexpected(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var cfg initConfig
+			if err := t.load(&cfg); err != nil {
+				return err
+			}
+			log, err := t.logger()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeoutCause(cmd.Context(), wait, fmt.Errorf("not all is ready after %v: see --wait", wait))
+			defer cancel()
+			return t.initialise(ctx, cfg, seed && cfg.Mode != config.Production, log)
+		},
+	}
+	cmd.Flags().DurationVar(&wait, "wait", wait, "how long the whole may take, waiting for servers included")
+	cmd.Flags().BoolVar(&seed, "seed", seed, "put demonstration data into an empty database")
+	return cmd
+}
+
+// initialise prepares the three servers side by side: none waits for another one's start.
+func (t *tool) initialise(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger) error {
+	var schema, messages, store []string // what is to be told, in the order of the servers
+	var group errgroup.Group             // each says what is wrong with its server: one failure hides no other
+	var problems [3]error
+	group.Go(func() error { schema, problems[0] = initSchema(ctx, cfg, seed, log); return nil })
+	group.Go(func() error { messages, problems[1] = initBroker(ctx, cfg.Messages, log); return nil })
+	group.Go(func() error { store, problems[2] = initRedis(ctx, cfg, log); return nil })
+	_ = group.Wait()
+	for _, line := range append(append(schema, messages...), store...) {
+		t.say("%s", line)
+	}
+	return errors.Join(problems[:]...)
+}
+
+// initSchema migrates, verifies and seeds Flowlite's database, all while no other migrator does.
+func initSchema(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger) (told []string, err error) {
+	var m *migrations.Migrator
+	err = await(ctx, "mysql", log, func(ctx context.Context) (mayPass bool, err error) {
+		m, err = migrations.Open(ctx, cfg.Database, log)
+		return migrations.Transient(err), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("mysql: %w", err)
+	}
+	defer m.Close()
+	err = m.Exclusive(ctx, func(ctx context.Context) error {
+		steps, err := m.Up(ctx)
+		if err != nil {
+			return err
+		}
+		problems, err := m.Verify(ctx)
+		if err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return errors.New("the schema is not what it must be: " + strings.Join(problems, "; "))
+		}
+		status, err := m.Status(ctx)
+		if err != nil {
+			return err
+		}
+		told = append(told, fmt.Sprintf("mysql     %s (%s)", status.Address, status.ServerVersion),
+			fmt.Sprintf("schema    version %d %s, %d migrations applied now, all tables and columns verified", status.Version, status.Name, len(steps)))
+		if !seed {
+			told = append(told, "seeds     left out")
+			return nil
+		}
+		seeded, err := seedOnce(ctx, cfg.Database, m)
+		told = append(told, "seeds     "+seeded)
+		return err
+	})
+	if err != nil {
+		return told, fmt.Errorf("mysql: %w", err)
+	}
+	return told, nil
+}
+
+// seedOnce puts the demonstration data into a database without any row. One that is in use is left
+// alone: the rows may be real, and what of the demonstration data was deleted shall stay deleted.
+func seedOnce(ctx context.Context, cfg migrations.Config, m *migrations.Migrator) (told string, err error) {
+	counts, err := m.RowCounts(ctx)
+	if err != nil {
+		return "failed", err
+	}
+	for _, c := range counts {
+		if c.Rows > 0 {
+			return "left alone: the database has rows (migrate seed adds what is missing)", nil
+		}
+	}
+	db, err := cfg.Open()
+	if err != nil {
+		return "failed", err
+	}
+	defer db.Close()
+	summary, err := seeds.Apply(ctx, db, seeds.Options{})
+	if err != nil {
+		return "failed", err
+	}
+	inserted := 0
+	for _, table := range summary.Tables {
+		inserted += table.Inserted
+	}
+	return fmt.Sprintf("%d rows of demonstration data", inserted), nil
+}
+
+// initBroker gives the broker its user, permissions and policies, then its exchanges and queues.
+func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) ([]string, error) {
+	definitions, databases, err := cfg.wanted()
+	if err != nil {
+		return nil, err
+	}
+	client := management.New(cfg.Management, cfg.Broker)
+	var changes []string
+	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (mayPass bool, err error) {
+		more, err := client.Apply(ctx, definitions)
+		changes = append(changes, more...)
+		var refused *management.Error
+		return errors.As(err, &refused) && (refused.Kind == management.Unreachable || refused.Kind == management.Failed), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: %w", err)
+	}
+	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (bool, error) {
+		err := broker.Declare(ctx, cfg.Broker, databases)
+		return errors.Is(err, broker.ErrUnreachable), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: %w", err)
+	}
+	overview, err := client.Overview(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: %w", err)
+	}
+	line := fmt.Sprintf("rabbitmq  %s %s: queues of %d databases, %d policies", overview.Product, overview.Version, len(databases), len(definitions.Policies))
+	if len(changes) > 0 {
+		line += "; changed: " + strings.Join(changes, ", ")
+	}
+	return []string{line}, nil
+}
+
+// initRedis verifies that Redis keeps what it is told. In development it may do otherwise.
+func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string, error) {
+	store, err := jobstore.Open(cfg.Redis)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	defer store.Close()
+	err = await(ctx, "redis", log, func(ctx context.Context) (bool, error) {
+		err := store.Ping(ctx)
+		return errors.Is(err, jobstore.ErrUnavailable), err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	complaints, err := store.Durability(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	if len(complaints) == 0 {
+		return []string{"redis     persists, evicts nothing"}, nil
+	}
+	if cfg.Mode == config.Production {
+		return nil, errors.New("redis: " + strings.Join(complaints, "; "))
+	}
+	return []string{"redis     works, but in production this would be refused: " + strings.Join(complaints, "; ")}, nil
+}
