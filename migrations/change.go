@@ -58,7 +58,7 @@ func (m *Migrator) Force(ctx context.Context, version uint) error {
 		if err := m.prepare(ctx); err != nil {
 			return err
 		}
-		if err := m.session.set(version); err != nil {
+		if err := m.session.driver.SetVersion(recorded(version), false); err != nil {
 			return m.explain(ctx, "recording the version", err)
 		}
 		m.log.Warn("the version was set by hand", "version", version)
@@ -124,7 +124,7 @@ func (m *Migrator) adopt(ctx context.Context, steps *[]Step) error {
 	if err := m.prepare(ctx); err != nil {
 		return err
 	}
-	if err := m.session.set(1); err != nil {
+	if err := m.session.driver.SetVersion(recorded(1), false); err != nil {
 		return m.explain(ctx, "adopting what Alembic made", err)
 	}
 	m.log.Info("adopted the database that Alembic made", "version", 1)
@@ -153,7 +153,10 @@ func (m *Migrator) prepare(ctx context.Context) error {
 	if m.session.driver != nil {
 		return nil
 	}
-	driver, err := mysql.WithConnection(ctx, m.session.conn, &mysql.Config{DatabaseName: m.at.database, MigrationsTable: versionTable})
+	driver, err := mysql.WithConnection(ctx, m.session.conn, &mysql.Config{
+		DatabaseName: m.at.database, MigrationsTable: versionTable,
+		NoLock: true, // the session holds its lock already
+	})
 	if err != nil {
 		return m.explain(ctx, "preparing "+versionTable, err)
 	}
@@ -171,39 +174,22 @@ func (m *Migrator) prepare(ctx context.Context) error {
 // run takes a step in the same order as golang-migrate's command: the version it leads to stands
 // in schema_migrations as dirty, from before its first statement until after its last.
 func (s *session) run(step Step) error {
-	return s.locked(func() error {
-		open := s.files.ReadUp
-		if step.Action == ActionDown {
-			open = s.files.ReadDown
-		}
-		statements, _, err := open(step.Version)
-		if err != nil {
-			return err
-		}
-		defer statements.Close()
-		if err := s.driver.SetVersion(recorded(step.after()), true); err != nil {
-			return err
-		}
-		if err := s.driver.Run(statements); err != nil {
-			return err
-		}
-		return s.driver.SetVersion(recorded(step.after()), false)
-	})
-}
-
-// set records a version, and that it is not dirty.
-func (s *session) set(version uint) error {
-	return s.locked(func() error { return s.driver.SetVersion(recorded(version), false) })
-}
-
-// locked runs f under golang-migrate's own lock too, which its command holds while it works. It
-// fails with database.ErrLocked when it cannot have the lock within seconds.
-func (s *session) locked(f func() error) error {
-	if err := s.driver.Lock(); err != nil {
+	open := s.files.ReadUp
+	if step.Action == ActionDown {
+		open = s.files.ReadDown
+	}
+	statements, _, err := open(step.Version)
+	if err != nil {
 		return err
 	}
-	defer func() { _ = s.driver.Unlock() }() // the end of the session does it otherwise
-	return f()
+	defer statements.Close()
+	if err := s.driver.SetVersion(recorded(step.after()), true); err != nil {
+		return err
+	}
+	if err := s.driver.Run(statements); err != nil {
+		return err
+	}
+	return s.driver.SetVersion(recorded(step.after()), false)
 }
 
 // recorded is a version as golang-migrate has it.
@@ -236,9 +222,6 @@ func (m *Migrator) stopped(ctx context.Context, step Step, failure error) error 
 		doing = "taking back migration " + Migration{step.Version, step.Name}.String()
 	}
 	explained := m.explain(ctx, doing, failure)
-	if _, busy := errors.AsType[*BusyError](explained); busy {
-		return explained
-	}
 	found, err := m.survey(ctx)
 	if err != nil {
 		return fmt.Errorf("%w; whether it stopped half-way cannot be asked now (%w): look at the status once the server answers", explained, err)

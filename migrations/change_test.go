@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
-	standard "github.com/golang-migrate/migrate/v4/database/mysql"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 
 	"github.com/pharmavida/ingesta/migrations/migrationstest"
@@ -242,16 +241,10 @@ func TestStandardMigrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := fmt.Sprintf("mysql://%s:%s@tcp(%s)/%s", p.cfg.User, p.cfg.Password.Reveal(), m.at.hostPort(), p.cfg.Database)
-	db, err := (&standard.Mysql{}).Open(url)
+	theirs, err := migrate.NewWithInstance("files", files, "mysql", p.standard(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := migrate.NewWithInstance("files", files, "mysql", db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = theirs.Close() }()
 	if version, dirty, err := theirs.Version(); err != nil || version != 2 || dirty {
 		t.Errorf("golang-migrate reads version %d, dirty %t, %v, want 2, clean", version, dirty, err)
 	}

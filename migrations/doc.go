@@ -12,7 +12,8 @@
 //
 //   - One migrator at a time. Whatever changes something holds a lock of the server's (GET_LOCK)
 //     that is named after the database; a second migrator waits for it, says so in the log, and
-//     then looks anew at what is left to do.
+//     then looks anew at what is left to do. golang-migrate's own command is kept out by the lock
+//     that it uses.
 //   - No step is taken without the lock: both belong to the same connection. A step whose
 //     connection ends, ends with it, and leaves the database dirty. Only what a caller does
 //     in Exclusive over other connections can outlive a lost lock; its context is then cancelled,

@@ -171,9 +171,6 @@ func (m *Migrator) explain(ctx context.Context, doing string, err error) error {
 
 func explain(ctx context.Context, at address, doing string, err error) error {
 	err = cause(err)
-	if errors.Is(err, database.ErrLocked) { // after 10 s
-		return &BusyError{Database: at.database, Waited: 10 * time.Second}
-	}
 	if errors.Is(context.Cause(ctx), ErrLockLost) {
 		return fmt.Errorf("%s: %w", doing, ErrLockLost)
 	}
@@ -181,7 +178,7 @@ func explain(ctx context.Context, at address, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 	}
 	if refused, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		message, transient := refusal(at, refused)
+		message, transient := meaning(at, refused)
 		if message == "" {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
@@ -209,9 +206,9 @@ func explain(ctx context.Context, at address, doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// refusal puts an answer of the server into words, and says whether it may pass; "" leaves it as
+// meaning puts an answer of the server into words, and says whether it may pass; "" leaves it as
 // it is.
-func refusal(at address, refused *mysql.MySQLError) (message string, transient bool) {
+func meaning(at address, refused *mysql.MySQLError) (message string, transient bool) {
 	switch refused.Number {
 	case 1045, 1698, 1130, 1251, 1820, 1862, 3118, 4151: // password, host, plugin, expired or locked account
 		return fmt.Sprintf("the MySQL server at %s refused the login of %s (error %d): check MYSQL_USER and MYSQL_PASSWORD, or DATABASE_URL. "+

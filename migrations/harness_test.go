@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/golang-migrate/migrate/v4/database"
+	"github.com/golang-migrate/migrate/v4/database/mysql"
 	"go.uber.org/goleak"
 
 	"github.com/pharmavida/ingesta/migrations/migrationstest"
@@ -46,6 +48,21 @@ func (p place) migratorOf(t *testing.T, files fs.FS) *Migrator {
 	}
 	t.Cleanup(func() { _ = m.Close() })
 	return m
+}
+
+// standard opens the database as golang-migrate's command does, which makes its table.
+func (p place) standard(t *testing.T) database.Driver {
+	t.Helper()
+	a, err := p.cfg.address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, err := (&mysql.Mysql{}).Open(fmt.Sprintf("mysql://%s:%s@tcp(%s)/%s", a.user, a.password, a.hostPort(), a.database))
+	if err != nil {
+		t.Fatalf("opening the database as golang-migrate does: %v", err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	return driver
 }
 
 // script makes migrations out of the texts of their ups and downs: up 1, down 1, up 2 and so on.

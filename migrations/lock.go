@@ -11,11 +11,12 @@ import (
 	"math"
 	"time"
 
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/golang-migrate/migrate/v4/database/mysql"
 	"github.com/golang-migrate/migrate/v4/source"
 )
 
-// session is the connection that holds the lock and takes the steps.
+// session is the connection that holds the locks and takes the steps.
 type session struct {
 	conn   *sql.Conn
 	id     int64         // of the connection, on the server
@@ -81,7 +82,8 @@ func (m *Migrator) lock(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// acquire readies the session's connection and waits for the lock.
+// acquire readies the session's connection and waits for the lock, and then for that of
+// golang-migrate's command, which knows nothing of ours.
 func (m *Migrator) acquire(ctx context.Context, s *session) error {
 	// While f works over other connections, this one is idle: let the server not grow tired of it.
 	if _, err := s.conn.ExecContext(ctx, "SET SESSION wait_timeout = 28800"); err != nil {
@@ -90,10 +92,24 @@ func (m *Migrator) acquire(ctx context.Context, s *session) error {
 	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&s.id); err != nil {
 		return m.explain(ctx, "preparing the connection", err)
 	}
+	standard, err := database.GenerateAdvisoryLockId(m.at.database + ":" + versionTable)
+	if err != nil {
+		return fmt.Errorf("naming the lock of golang-migrate: %w", err)
+	}
 	started := time.Now()
+	for _, name := range []string{m.lockName(), standard} {
+		if err := m.wait(ctx, s, name, started); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits for one lock, until lockTimeout after started at most.
+func (m *Migrator) wait(ctx context.Context, s *session, name string, started time.Time) error {
 	for round := time.Duration(0); ; {
 		var locked bool
-		err := s.conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", m.lockName(), int64(math.Ceil(round.Seconds()))).Scan(&locked)
+		err := s.conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", name, int64(math.Ceil(round.Seconds()))).Scan(&locked)
 		if err != nil {
 			return m.explain(ctx, "waiting for the lock of the migrations", err)
 		}
@@ -102,16 +118,16 @@ func (m *Migrator) acquire(ctx context.Context, s *session) error {
 		}
 		waited := time.Since(started).Round(time.Second)
 		if round = min(lockRound, m.lockTimeout-waited); round <= 0 {
-			return &BusyError{Database: m.at.database, Connection: m.holder(ctx), Waited: waited}
+			return &BusyError{Database: m.at.database, Connection: m.holder(ctx, name), Waited: waited}
 		}
-		m.log.Info("another migrator is at work: waiting until it has ended", "connection", m.holder(ctx), "waited", waited.String())
+		m.log.Info("another migrator is at work: waiting until it has ended", "connection", m.holder(ctx, name), "waited", waited.String())
 	}
 }
 
-// holder returns the connection that holds the lock, 0 when there is none or it cannot be asked.
-func (m *Migrator) holder(ctx context.Context) int64 {
+// holder returns the connection that holds a lock, 0 when there is none or it cannot be asked.
+func (m *Migrator) holder(ctx context.Context, name string) int64 {
 	var id sql.NullInt64
-	if err := m.db.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", m.lockName()).Scan(&id); err != nil {
+	if err := m.db.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", name).Scan(&id); err != nil {
 		return 0
 	}
 	return id.Int64

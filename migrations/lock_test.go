@@ -63,31 +63,39 @@ func TestExclusivePanics(t *testing.T) {
 	}
 }
 
-// golang-migrate's command holds a lock of its own while it works: here it waits, and not for ever.
+// golang-migrate's command holds a lock of its own while it works, which is waited for too, and is
+// kept out in turn.
 func TestStandardCommandIsAtWork(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	m := p.migrator(t)
-	id, err := database.GenerateAdvisoryLockId(p.cfg.Database + ":" + versionTable)
+	theirs := p.standard(t)
+	m.lockTimeout = 0
+	if err := theirs.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	steps, err := m.Up(t.Context())
+	if busy, ok := errors.AsType[*BusyError](err); !ok || busy.Connection == 0 || len(steps) > 0 {
+		t.Errorf("got %q, %v, want nothing done and a *BusyError with the other's connection", spelled(steps), err)
+	}
+	if err := theirs.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	err = m.Exclusive(t.Context(), func(ctx context.Context) error {
+		if _, err := m.Up(ctx); err != nil {
+			t.Errorf("once it has ended: %v", err)
+		}
+		id, err := database.GenerateAdvisoryLockId(p.cfg.Database + ":" + versionTable)
+		if err != nil {
+			return err
+		}
+		if holder := m.holder(ctx, id); holder != m.session.id {
+			t.Errorf("golang-migrate's lock is held by %d, want by the session, %d, also after a change", holder, m.session.id)
+		}
+		return nil
+	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := p.admin.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(t.Context(), "DO GET_LOCK(?, 0)", id); err != nil {
-		t.Fatal(err)
-	}
-	if steps, err := m.Up(t.Context()); !errors.As(err, new(*BusyError)) || len(steps) > 0 {
-		t.Errorf("got %q, %v, want nothing done and a *BusyError", spelled(steps), err)
-	}
-	if _, err := conn.ExecContext(t.Context(), "DO RELEASE_LOCK(?)", id); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Up(t.Context()); err != nil {
-		t.Errorf("once it has ended: %v", err)
+		t.Error(err)
 	}
 }
 
