@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -12,13 +12,15 @@ import (
 
 	"github.com/pharmavida/ingesta/migrations/check"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/workers/mongodb"
 	"github.com/pharmavida/ingesta/workers/mysql"
 	"github.com/pharmavida/ingesta/workers/postgresql"
 )
 
-// checkTimeout is how long a look at one server takes at most, unless --timeout says otherwise.
-const checkTimeout = 10 * time.Second
+// checkTimeout is how long a look at one server takes at most, unless --timeout says otherwise:
+// longer than the drivers' own patience, whose reports say more.
+const checkTimeout = 15 * time.Second
 
 func (t *tool) checkCommand() *cobra.Command {
 	var services []string
@@ -37,6 +39,7 @@ func (t *tool) checkCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			jobstore.LogClient(slog.New(slog.DiscardHandler)) // the report says it
 			report := check.Run(cmd.Context(), chosen, timeout)
 			if asJSON {
 				out := json.NewEncoder(t.process.Stdout)
@@ -97,14 +100,4 @@ func (t *tool) configured(cfg any, look func(context.Context) []check.Finding) f
 // startIt is the next step for a server that does not answer.
 func startIt(service string) string {
 	return "start it (docker compose up -d " + service + ", or make up), or mend the address"
-}
-
-// explain returns the next step for the first of the reasons that err is, or otherwise the last one.
-func explain(err error, steps map[error]string, otherwise string) string {
-	for reason, step := range steps {
-		if errors.Is(err, reason) {
-			return step
-		}
-	}
-	return otherwise
 }

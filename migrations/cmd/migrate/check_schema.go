@@ -77,10 +77,10 @@ func judgeTables(ctx context.Context, m *migrations.Migrator) check.Outcome {
 	return check.OK(fmt.Sprintf("%d tables as they must be", len(counts)), lines...)
 }
 
-// databaseFailure is the outcome of a failure of Flowlite's server. Its message holds the next
-// step where the server has given a reason.
+// databaseFailure is the outcome of a failure of Flowlite's server. Where the server has given a
+// reason, the message says what to do.
 func databaseFailure(err error) check.Outcome {
-	step := "see the message"
+	step := ""
 	if migrations.Transient(err) {
 		step = startIt("mysql")
 	}

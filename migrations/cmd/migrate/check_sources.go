@@ -30,7 +30,7 @@ func sourceCheck[C any, S engine.Source](
 		return t.configured(&cfg, func(ctx context.Context) []check.Finding {
 			source, err := open(cfg.Source, slog.New(slog.DiscardHandler))
 			if err != nil {
-				return []check.Finding{{Outcome: sourceFailure(service, err)}}
+				return []check.Finding{{Outcome: t.sourceFailure(variables, err)}}
 			}
 			datasets, err := catalog.Load(cfg.CatalogFile)
 			if err != nil {
@@ -44,7 +44,7 @@ func sourceCheck[C any, S engine.Source](
 			}()
 			steps := []check.Step{{Title: "source", Gate: true, Run: func(ctx context.Context) check.Outcome {
 				if session, err = source.Open(ctx); err != nil {
-					return sourceFailure(service, err)
+					return t.sourceFailure(variables, err)
 				}
 				return check.OK("logged in, read-only session open")
 			}}}
@@ -53,7 +53,7 @@ func sourceCheck[C any, S engine.Source](
 				steps = append(steps, check.Step{Title: "dataset " + d.Name, Run: func(ctx context.Context) check.Outcome {
 					extraction, err := session.Prepare(ctx, d)
 					if err != nil {
-						return sourceFailure(service, err)
+						return t.sourceFailure(variables, err)
 					}
 					return check.OK(prepared(extraction), columns(extraction)...)
 				}})
@@ -86,20 +86,24 @@ func columns(e engine.Extraction) []string {
 	return lines
 }
 
-// sourceFailure is the outcome of a source that failed, with the next step for its code.
-func sourceFailure(service check.Service, err error) check.Outcome {
-	step := "look at the log of the worker"
+// sourceFailure is the outcome of a source that failed, with the next step for its code. What the
+// driver said is for those who want more.
+func (t *tool) sourceFailure(variables string, err error) check.Outcome {
+	step := "start the database, mend its address, or attach the worker to its network (DOCKER_NETWORK)"
+	var lines []string
 	if e, ok := errors.AsType[*ingest.Error](err); ok {
+		if e.Cause != nil {
+			lines = append(lines, e.Cause.Error())
+		}
+		err = fmt.Errorf("%s (%sHOST=%s, %sPORT=%s)", e.Message, variables, t.getenv(variables+"HOST"), variables, t.getenv(variables+"PORT"))
 		switch e.Code {
-		case ingest.SourceUnavailable:
-			step = "start the database, mend its address, or attach the worker to its network (DOCKER_NETWORK)"
 		case ingest.SourceDenied:
 			step = "mend user and password, or grant the user SELECT"
 		case ingest.TableNotFound, ingest.ColumnNotFound:
 			step = "create it, or take it out of the catalog (CATALOG_FILE)"
 		}
 	}
-	return check.Fail(err, step)
+	return check.Fail(err, step, lines...)
 }
 
 // anySet reports whether a variable of this prefix is set.

@@ -21,15 +21,16 @@ func (t *tool) checkRedis() check.Check {
 		defer store.Close()
 		return check.Walk(ctx,
 			check.Step{Title: "job store", Gate: true, Run: func(ctx context.Context) check.Outcome {
-				if err := store.Ping(ctx); err != nil {
-					return check.Fail(err, startIt("redis"))
+				version, err := store.Probe(ctx)
+				if err != nil {
+					return check.Fail(err, redisStep(err))
 				}
-				return check.OK("answers")
+				return check.OK("a key was written, read, and expired", "Redis "+version)
 			}},
 			check.Step{Title: "persistence, eviction", Run: func(ctx context.Context) check.Outcome {
 				complaints, err := store.Durability(ctx)
 				if err != nil {
-					return check.Fail(err, startIt("redis"))
+					return check.Fail(err, redisStep(err))
 				}
 				if len(complaints) > 0 {
 					return check.Fail(errors.New(strings.Join(complaints, "; ")), "set it in redis.conf, and by CONFIG SET")
@@ -38,6 +39,26 @@ func (t *tool) checkRedis() check.Check {
 			}},
 		)
 	})}
+}
+
+// redisStep returns what to do about a failure of the probe.
+func redisStep(err error) string {
+	switch {
+	case errors.Is(err, jobstore.ErrNoPassword), errors.Is(err, jobstore.ErrWrongPassword):
+		return "set REDIS_PASSWORD to what the server was started with (requirepass)"
+	case errors.Is(err, jobstore.ErrForbidden):
+		return "let the user use all commands on all keys that begin with INGESTA_REDIS_PREFIX"
+	case errors.Is(err, jobstore.ErrReadOnly):
+		return "set REDIS_HOST to the primary, or bring its replicas back"
+	case errors.Is(err, jobstore.ErrFull):
+		return "give the server more memory (maxmemory), or remove what others keep there"
+	case errors.Is(err, jobstore.ErrNotSaving):
+		return "free space on the disk of the server, and look at its log"
+	case errors.Is(err, jobstore.ErrUnreachable):
+		return startIt("redis")
+	default:
+		return "look at the server's log: make logs"
+	}
 }
 
 // checkBucket looks whether the bucket takes objects.
@@ -50,12 +71,32 @@ func (t *tool) checkBucket() check.Check {
 		return t.configured(&cfg, func(ctx context.Context) []check.Finding {
 			lake, err := upload.New(ctx, cfg)
 			if err == nil {
-				err = lake.Ping(ctx)
+				err = lake.Probe(ctx)
 			}
 			if err != nil {
-				return []check.Finding{{Outcome: check.Fail(err, startIt("s3"))}}
+				return []check.Finding{{Outcome: bucketFailure(cfg.Bucket, err)}}
 			}
-			return []check.Finding{{Outcome: check.OK("answers")}}
+			return []check.Finding{{Outcome: check.OK("an object was written, read and deleted in " + cfg.Bucket)}}
 		})(ctx)
 	}}
+}
+
+// bucketFailure is the outcome of a probe of the bucket that failed. What S3 said at length is for
+// those who want more.
+func bucketFailure(bucket string, err error) check.Outcome {
+	for _, known := range []struct {
+		reason error
+		step   string
+	}{
+		{upload.ErrUnreachable, "mend AWS_ENDPOINT_URL or the network; a server of your own: start it"},
+		{upload.ErrNoCredentials, "give the SDK credentials: a role, ~/.aws/credentials, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+		{upload.ErrCredentials, "renew the credentials: session tokens expire"},
+		{upload.ErrAccessDenied, "allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket and the multipart actions on " + bucket},
+		{upload.ErrNoBucket, "create " + bucket + ", or mend AWS_BUCKET_NAME and AWS_REGION"},
+	} {
+		if errors.Is(err, known.reason) {
+			return check.Fail(known.reason, known.step, err.Error())
+		}
+	}
+	return check.Fail(err, "look at what S3 says")
 }

@@ -187,9 +187,10 @@ func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string,
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	defer store.Close()
-	err = await(ctx, "redis", log, func(ctx context.Context) (bool, error) {
-		err := store.Ping(ctx)
-		return errors.Is(err, jobstore.ErrUnavailable), err
+	var version string
+	err = await(ctx, "redis", log, func(ctx context.Context) (mayPass bool, err error) {
+		version, err = store.Probe(ctx)
+		return redisMayPass(err), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
@@ -199,10 +200,21 @@ func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string,
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	if len(complaints) == 0 {
-		return []string{"redis     persists, evicts nothing"}, nil
+		return []string{"redis     " + version + ": persists, evicts nothing"}, nil
 	}
 	if cfg.Mode == config.Production {
 		return nil, errors.New("redis: " + strings.Join(complaints, "; "))
 	}
-	return []string{"redis     works, but in production this would be refused: " + strings.Join(complaints, "; ")}, nil
+	return []string{"redis     " + version + ": works, but in production this would be refused: " + strings.Join(complaints, "; ")}, nil
+}
+
+// redisMayPass reports whether a failure of the probe is one of a server that is starting: away,
+// loading its data, or waiting for its replicas.
+func redisMayPass(err error) bool {
+	for _, lasting := range []error{jobstore.ErrNoPassword, jobstore.ErrWrongPassword, jobstore.ErrForbidden, jobstore.ErrFull, jobstore.ErrNotSaving} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return errors.Is(err, jobstore.ErrUnavailable)
 }

@@ -42,7 +42,9 @@ type said struct {
 func (s said) all() string { return s.stdout + s.stderr }
 
 // migrate runs one command line, answering "yes" or whatever is given when it asks.
-func (s system) migrate(ctx context.Context, args ...string) said { return s.answering(ctx, "", args...) }
+func (s system) migrate(ctx context.Context, args ...string) said {
+	return s.answering(ctx, "", args...)
+}
 
 func (s system) answering(ctx context.Context, answer string, args ...string) said {
 	var stdout, stderr bytes.Buffer
