@@ -45,7 +45,7 @@ func (s *Store) classify(err error) *ingest.Error {
 		return s.noBucket(err)
 	}
 	switch status := status(err); {
-	case status == http.StatusForbidden || status == http.StatusUnauthorized || code == "ExpiredToken":
+	case status == http.StatusForbidden || status == http.StatusUnauthorized || badCredentials(code):
 		return ingest.Permanent(ingest.StorageDenied, err, "S3 refuses access to bucket %s with these credentials", s.cfg.Bucket)
 	case status == http.StatusNotFound:
 		if code == "NoSuchUpload" {
@@ -94,6 +94,18 @@ func apiCode(err error) string {
 		return answer.ErrorCode()
 	}
 	return ""
+}
+
+// badCredentials reports whether S3's name of an error is about who asks, and not about what.
+func badCredentials(code string) bool {
+	switch code {
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
+		return true
+	case "XAdminUserNotFound": // versitygw, with the status of a bucket that is missing
+		return true
+	default:
+		return false
+	}
 }
 
 // unreachable reports whether err is a connection that could not be made, broke or ended early.
