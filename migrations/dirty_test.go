@@ -107,6 +107,22 @@ func TestDirtyIsExplained(t *testing.T) {
 	}
 }
 
+// That the context ended meanwhile does not hide how the step failed.
+func TestFailureAfterCancel(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	g := p.closeGate(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := startUp(ctx, p.migratorOf(t, script("CREATE TABLE one (id INT); "+g.pass()+"; BREAK", "DROP TABLE one")))
+	stacktest.Eventually(t, "migration 1 waits at the gate", func() bool { return len(p.running(t, ".gate")) == 1 })
+	cancel()
+	g.open(t)
+	if r := <-done; !errors.As(r.err, new(*DirtyError)) || !strings.Contains(r.err.Error(), "BREAK") {
+		t.Errorf("got %v, want a *DirtyError with what the server said", r.err)
+	}
+}
+
 // The way out that the error tells works.
 func TestWayOutOfDirty(t *testing.T) {
 	t.Parallel()
