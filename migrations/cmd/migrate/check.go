@@ -49,7 +49,7 @@ func (t *tool) checkCommand() *cobra.Command {
 				err = report.Write(t.process.Stdout, verbose, isTerminal(t.process.Stdout))
 			}
 			if err == nil && !report.OK() {
-				return failure
+				return errTold
 			}
 			return err
 		},

@@ -31,12 +31,12 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// failure has been told in full already; only the exit code is left to be set.
-var failure = errors.New("failed")
+// errTold has been told in full already; only the exit code is left to be set.
+var errTold = errors.New("failed")
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, process program.Process) int {
-	root := (&tool{process}).root()
+	root := (&tool{process}).root() //nolint:contextcheck // the commands get ctx by ExecuteContext
 	root.SetArgs(process.Args)
 	root.SetIn(process.Stdin)
 	root.SetOut(process.Stdout)
@@ -45,7 +45,7 @@ func run(ctx context.Context, process program.Process) int {
 	switch {
 	case err == nil:
 		return program.ExitOK
-	case errors.Is(err, failure):
+	case errors.Is(err, errTold):
 		return program.ExitError
 	case errors.As(err, new(usageError)):
 		fmt.Fprintln(process.Stderr, err)
