@@ -15,9 +15,10 @@
 //     then looks anew at what is left to do. golang-migrate's own command is kept out by the lock
 //     that it uses.
 //   - No step is taken without the lock: both belong to the same connection. A step whose
-//     connection ends, ends with it, and leaves the database dirty. Only what a caller does
-//     in Exclusive over other connections can outlive a lost lock; its context is then cancelled,
-//     and Exclusive fails with ErrLockLost.
+//     connection ends, ends with it, and leaves the database dirty; a server that is slow to notice
+//     keeps the lock for as long as it works on. Only what a caller does in Exclusive over other
+//     connections can outlive a lost lock; its context is then cancelled, and Exclusive fails with
+//     ErrLockLost.
 //   - A database that Alembic made is adopted: version 1 is recorded, and none of its tables and
 //     rows is touched. One that holds part of the schema, or another one, is refused with everything
 //     that is wrong with it. Nullability, keys and defaults are not compared.
