@@ -42,6 +42,20 @@ func (s *Source) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Version connects, logs in and returns the server's version: 7.0.14. Errors are those of Ping.
+func (s *Source) Version(ctx context.Context) (string, error) {
+	client, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer disconnect(ctx, client)
+	var build struct{ Version string }
+	if err := client.Database(s.cfg.Database).RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build); err != nil {
+		return "", failure(ctx, fmt.Errorf("asking for the version: %w", err))
+	}
+	return build.Version, nil
+}
+
 // Open connects, logs in and takes the snapshot, where the server has such.
 func (s *Source) Open(ctx context.Context) (engine.Session, error) {
 	client, err := s.connect(ctx)

@@ -71,6 +71,21 @@ func (s *Source) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Version connects, logs in and returns the version as the server spells it: 8.4.2, or
+// 10.11.6-MariaDB. Errors are those of Ping.
+func (s *Source) Version(ctx context.Context) (string, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	found, err := (&session{source: s, conn: conn}).rows(ctx, "SELECT VERSION()")
+	if err != nil {
+		return "", failure(ctx, fmt.Errorf("asking for the version: %w", err))
+	}
+	return found.rows[0][0], nil
+}
+
 // Open connects and begins the transaction whose snapshot all datasets of the session show.
 func (s *Source) Open(ctx context.Context) (engine.Session, error) {
 	conn, err := s.connect(ctx)

@@ -55,6 +55,17 @@ func (s *Source) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Version connects, logs in and returns the version as the server spells it: 15.8, and perhaps whose
+// package it is. Errors are those of Ping.
+func (s *Source) Version(ctx context.Context) (string, error) {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer closeConn(ctx, conn)
+	return conn.ParameterStatus("server_version"), nil // told at the log-in
+}
+
 func (s *Source) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
