@@ -13,10 +13,16 @@ import (
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
+// source is a source that can tell its server's version.
+type source interface {
+	engine.Source
+	Version(ctx context.Context) (string, error)
+}
+
 // sourceCheck looks at a source database as its worker would: log in, open a session, and prepare
 // every dataset of the catalog. No row is read. A source none of whose variables is set is not
 // part of this installation.
-func sourceCheck[C any, S engine.Source](
+func sourceCheck[C any, S source](
 	t *tool, service check.Service, database ingest.Database, variables string, open func(C, *slog.Logger) (S, error),
 ) check.Check {
 	var cfg struct {
@@ -46,7 +52,11 @@ func sourceCheck[C any, S engine.Source](
 				if session, err = source.Open(ctx); err != nil {
 					return t.sourceFailure(variables, err)
 				}
-				return check.OK("logged in, read-only session open")
+				version, err := source.Version(ctx)
+				if err != nil {
+					return t.sourceFailure(variables, err)
+				}
+				return check.OK("logged in, read-only session open", "server "+version)
 			}}}
 			db, _ := datasets.Database(database) // one that the catalog lacks has no datasets
 			for _, d := range db.Datasets {
