@@ -56,8 +56,10 @@ func TestImages(t *testing.T) {
 		if want := "pharmavida-ingesta-" + target + ":latest"; s.Image != want {
 			t.Errorf("%s runs %s, want %s", name, s.Image, want)
 		}
-		if s.Build == nil || s.Build.Target != target || s.Build.Dockerfile != "deploy/docker/Dockerfile" {
-			t.Errorf("%s is built as %+v: want the target %s of deploy/docker/Dockerfile", name, s.Build, target)
+		if s.Build == nil || s.Build.Dockerfile != "deploy/docker/Dockerfile" {
+			t.Errorf("%s is not built by deploy/docker/Dockerfile", name)
+		} else if s.Build.Target != target {
+			t.Errorf("%s is built as the target %s, want %s", name, s.Build.Target, target)
 		}
 	}
 	servers := map[string]string{
@@ -213,6 +215,21 @@ func TestStopIsLongerThanTheGrace(t *testing.T) {
 				t.Errorf("with INGESTA_GRACE=%q the engine kills %s after %v, want %v", grace, name, got, want)
 			}
 		}
+	}
+}
+
+// A broker that takes the machine's memory for its own is killed where it should have stopped its
+// publishers.
+func TestRabbitMQKnowsItsLimit(t *testing.T) {
+	project := load(t, nil)
+	rabbitmq := service(t, project, "rabbitmq")
+	if len(rabbitmq.Configs) != 1 || rabbitmq.Configs[0].Target != "/etc/rabbitmq/conf.d/20-ingesta.conf" {
+		t.Fatalf("rabbitmq is given %v: want a file in /etc/rabbitmq/conf.d, which it reads by itself", rabbitmq.Configs)
+	}
+	name, value, _ := strings.Cut(strings.TrimSpace(project.Configs[rabbitmq.Configs[0].Source].Content), " = ")
+	watermark, err := units.RAMInBytes(value)
+	if limit := int64(rabbitmq.Deploy.Resources.Limits.MemoryBytes); name != "vm_memory_high_watermark.absolute" || err != nil || watermark > limit*2/3 {
+		t.Errorf("rabbitmq is told %s = %s (%v), of %d bytes: want an absolute watermark of two thirds at most", name, value, err, limit)
 	}
 }
 
