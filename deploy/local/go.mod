@@ -10,7 +10,6 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.8
 	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/versity/versitygw v1.8.0
-	go.mongodb.org/mongo-driver/v2 v2.9.3
 )
 
 require (

@@ -10,16 +10,103 @@ import (
 	"github.com/pharmavida/ingesta/deploy/local/internal/process"
 )
 
-// fetchProduct downloads the product's modules, so that the network is busy while the tools compile.
-func (s *Stack) fetchProduct(ctx context.Context) error {
+// built is a compilation that others wait for.
+type built struct {
+	over chan struct{}
+	ok   bool // set before over is closed
+}
+
+func newBuilt() *built { return &built{over: make(chan struct{})} }
+
+// end says that the compilation is over, well or not.
+func (b *built) end(err error) error {
+	b.ok = err == nil
+	close(b.over)
+	return err
+}
+
+// wait waits until the compilation is over and reports whether it went well. Why it did not is told by
+// whoever compiled.
+func (b *built) wait() bool {
+	<-b.over
+	return b.ok
+}
+
+// builds are the compilations of one up, in their order: two at once would do much of the work twice.
+type builds struct {
+	tools   *built // ferretdb and versitygw
+	helpers *built // what prepares the servers: demodata
+}
+
+// helpers are the product's main packages that prepare the servers and end. Their programs are named
+// after their folders.
+func helpers() []string { return []string{"./deploy/demodata"} }
+
+// build compiles what is wanted. While the tools compile, the network fetches the product's modules.
+func (s *Stack) build(ctx context.Context, wanted Wanted, b builds) error {
+	release, err := s.lockPrograms(ctx)
+	if err != nil {
+		_ = b.tools.end(err)
+		return b.helpers.end(err)
+	}
+	defer release()
+
+	tools := func() error {
+		if !wanted.any("mongodb", "s3") {
+			return b.tools.end(nil)
+		}
+		return b.tools.end(s.buildTools(ctx))
+	}
+	return together(
+		tools,
+		func() error {
+			if !wanted.any(sources...) && !wanted.Product {
+				return b.helpers.end(nil)
+			}
+			fetched := s.fetchProduct(ctx, wanted)
+			<-b.tools.over
+			if fetched != nil {
+				return b.helpers.end(fetched)
+			}
+			if err := b.helpers.end(s.buildHelpers(ctx)); err != nil || !wanted.Product {
+				return err
+			}
+			return s.buildProduct(ctx)
+		},
+	)
+}
+
+// lockPrograms keeps other stacks of the clone from compiling into bin/ at the same time.
+func (s *Stack) lockPrograms(ctx context.Context) (release func(), err error) {
+	if err := os.MkdirAll(s.layout.Bin, 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder of the programs: %w", err)
+	}
+	return lockFolder(ctx, s.console, s.layout.Bin, "compiling")
+}
+
+// fetchProduct downloads the modules of what will be compiled.
+func (s *Stack) fetchProduct(ctx context.Context, wanted Wanted) error {
 	task := s.console.Begin("product", "downloading modules")
 	defer task.Drop()
-	args := []string{"list", "-deps"}
-	for _, p := range programs() {
-		args = append(args, p.source)
+	args := append([]string{"list", "-deps"}, helpers()...)
+	if wanted.Product {
+		for _, p := range programs() {
+			args = append(args, p.source)
+		}
 	}
 	if err := s.runGo(ctx, s.layout.Root, args...); err != nil {
 		return fmt.Errorf("downloading the product's modules: %w", err)
+	}
+	return nil
+}
+
+// buildHelpers builds what prepares the servers into bin/.
+func (s *Stack) buildHelpers(ctx context.Context) error {
+	task := s.console.Begin("product", "building what prepares the servers")
+	defer task.Drop()
+	args := append([]string{"build", "-ldflags=-s -w", "-o", s.layout.Bin + string(filepath.Separator)}, helpers()...)
+	if err := s.runGo(ctx, s.layout.Root, args...); err != nil {
+		return fmt.Errorf("building what prepares the servers: %w", err)
 	}
 	return nil
 }
@@ -45,7 +132,7 @@ func (s *Stack) buildTools(ctx context.Context) error {
 	err := s.runGo(ctx, filepath.Join(s.layout.Root, "deploy", "local"), "build", "-ldflags=-s -w",
 		"-buildvcs=false",
 		"-tags=ferretdb_no_postgresql", // FerretDB's own: the handler that is not used here
-		"-o", s.layout.Tools+string(filepath.Separator), "./cmd/ferretdb", "./cmd/versitygw", "./cmd/mongodata")
+		"-o", s.layout.Tools+string(filepath.Separator), "./cmd/ferretdb", "./cmd/versitygw")
 	if err != nil {
 		return fmt.Errorf("building the local servers: %w", err)
 	}
@@ -64,9 +151,4 @@ func (s *Stack) runGo(ctx context.Context, module string, args ...string) error 
 		Path: goTool, Args: args, Env: append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"), Dir: module,
 	}.Run(ctx)
 	return err
-}
-
-// tool is a helper among the stack's own binaries.
-func (s *Stack) tool(name string, environment []string, args ...string) process.Command {
-	return process.Command{Path: filepath.Join(s.layout.Tools, name), Args: args, Env: environment, Dir: s.layout.Data}
 }

@@ -53,12 +53,30 @@ func (s *Stack) haltAll(ctx context.Context, servers []server.Server) error {
 	return together(tasks...)
 }
 
-// Clean stops the stack and removes its data, .local and bin.
+// DownAll stops all stacks of the clone.
+func DownAll(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string) error {
+	return each(layout, con, func(l Layout) error { return Down(ctx, l, con, getenv) })
+}
+
+// Clean stops the stack and removes its data and its files in .local. The programs in bin, and .local itself,
+// go with the clone's own stack, unless another stack still has data.
 func Clean(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string) error {
 	if err := Down(ctx, layout, con, getenv); err != nil {
 		return err
 	}
-	for _, path := range []string{layout.Data, layout.Local, layout.Bin} {
+	others, err := layout.others()
+	if err != nil {
+		return err
+	}
+	paths := []string{layout.Data, layout.Local}
+	switch {
+	case layout.Name != "":
+	case len(others) > 0:
+		paths = []string{layout.Data, layout.Env(), layout.Logs()}
+	default:
+		paths = append(paths, layout.Bin)
+	}
+	for _, path := range paths {
 		if !exists(path) {
 			continue
 		}
@@ -68,4 +86,40 @@ func Clean(ctx context.Context, layout Layout, con *console.Console, getenv func
 		con.Say("removed", "%s", path)
 	}
 	return nil
+}
+
+// CleanAll cleans all stacks of the clone, the clone's own last.
+func CleanAll(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string) error {
+	err := each(layout, con, func(l Layout) error {
+		if l.Name == "" {
+			return nil
+		}
+		return Clean(ctx, l, con, getenv)
+	})
+	if err != nil {
+		return err
+	}
+	own, err := layout.named("")
+	if err != nil {
+		return err
+	}
+	return Clean(ctx, own, con, getenv)
+}
+
+// each does something with every stack of the clone that has data, and goes on after a failure.
+func each(layout Layout, con *console.Console, do func(Layout) error) error {
+	all, err := layout.All()
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, l := range all {
+		if l.Name != "" {
+			con.Say("stack", "%s", l.Name)
+		}
+		if err := do(l); err != nil {
+			problems = append(problems, fmt.Errorf("stack %q: %w", l.Name, err))
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/state"
@@ -15,19 +18,26 @@ import (
 
 // Layout says where everything of one stack lies.
 type Layout struct {
-	ID    string // tells the stacks of several clones apart
+	ID    string // tells stacks apart, those of several clones and those of one
+	Name  string // among the stacks of the clone; "" is the clone's own
 	Root  string // the clone
 	Data  string // outside the clone: the servers' users must be able to enter it
 	Local string // env and logs
-	Bin   string // the product's binaries
-	Tools string // the stack's own binaries
+	Bin   string // the product's binaries, which all stacks of the clone share
+	Tools string // the stack's own binaries, likewise
+
+	clone string // ID of the clone's own stack, with which all IDs of the clone begin
+	data  string // its data folder, with which all data folders of the clone begin
 }
 
-// DataVariable names another folder than the default for the data.
+// DataVariable names another folder than the default for the data. A named stack appends its name.
 const DataVariable = "LOCAL_DATA_DIR"
 
-// NewLayout lays out the stack of the clone at root.
-func NewLayout(root string, getenv func(string) string) (Layout, error) {
+// validName is what fits into an Erlang node's name, a path and an option alike.
+var validName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,19}$`)
+
+// NewLayout lays out a stack of the clone at root: the one of that name, or the clone's own.
+func NewLayout(root, name string, getenv func(string) string) (Layout, error) {
 	absolute, err := filepath.Abs(root)
 	if err != nil {
 		return Layout{}, fmt.Errorf("finding the clone: %w", err)
@@ -36,29 +46,99 @@ func NewLayout(root string, getenv func(string) string) (Layout, error) {
 		return Layout{}, fmt.Errorf("finding the clone: %w", err)
 	}
 	sum := sha256.Sum256([]byte(absolute))
-	id := hex.EncodeToString(sum[:4])
+	clone := hex.EncodeToString(sum[:4])
 	data := getenv(DataVariable)
 	if data == "" {
-		data = filepath.Join("/var/tmp", "pharmavida-ingesta-"+id)
+		data = filepath.Join("/var/tmp", "pharmavida-ingesta-"+clone)
 	}
 	if !filepath.IsAbs(data) {
 		return Layout{}, fmt.Errorf("%s=%q is not an absolute path", DataVariable, data)
 	}
-	return Layout{
-		ID:    id,
+	own := Layout{
 		Root:  absolute,
-		Data:  filepath.Clean(data),
-		Local: filepath.Join(absolute, ".local"),
 		Bin:   filepath.Join(absolute, "bin"),
 		Tools: filepath.Join(absolute, "bin", "local"),
-	}, nil
+		clone: clone,
+		data:  filepath.Clean(data),
+	}
+	return own.named(name)
 }
 
+// named is the layout of another stack of the same clone.
+func (l Layout) named(name string) (Layout, error) {
+	local := filepath.Join(l.Root, ".local")
+	l.Name, l.ID, l.Data, l.Local = name, l.clone, l.data, local
+	if name == "" {
+		return l, nil
+	}
+	l.ID, l.Data, l.Local = l.clone+"-"+name, l.data+"-"+name, filepath.Join(local, name)
+	switch {
+	case !validName.MatchString(name):
+		return Layout{}, fmt.Errorf("%q cannot be the name of a stack: it takes up to 20 lower-case letters, digits and hyphens, a letter first", name)
+	case l.Local == filepath.Join(local, logsFolder) || l.Local == filepath.Join(local, envName):
+		return Layout{}, fmt.Errorf("%q cannot be the name of a stack: the clone's own has a file or folder of that name in .local", name)
+	}
+	return l, nil
+}
+
+// What lies in Local.
+const (
+	envName    = "env"
+	logsFolder = "logs"
+)
+
+// Logs is the folder of the logs.
+func (l Layout) Logs() string { return filepath.Join(l.Local, logsFolder) }
+
 // Log is the file that collects what a process prints.
-func (l Layout) Log(name string) string { return filepath.Join(l.Local, "logs", name+".log") }
+func (l Layout) Log(name string) string { return filepath.Join(l.Logs(), name+".log") }
 
 // Env is the file with every address and credential.
-func (l Layout) Env() string { return filepath.Join(l.Local, "env") }
+func (l Layout) Env() string { return filepath.Join(l.Local, envName) }
+
+// All returns the layouts of all stacks of the clone that have data, the clone's own last.
+func (l Layout) All() ([]Layout, error) {
+	entries, err := os.ReadDir(filepath.Dir(l.data))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for the clone's stacks: %w", err)
+	}
+	var all []Layout
+	for _, entry := range entries {
+		name, ok := strings.CutPrefix(entry.Name(), filepath.Base(l.data)+"-")
+		if !ok {
+			continue
+		}
+		// Another clone's folder may have a name that only looks like one of ours.
+		other, err := l.named(name)
+		if err != nil || other.checkData() != nil {
+			continue
+		}
+		st, err := state.Open(other.Data)
+		if err != nil {
+			return nil, err
+		}
+		if st.Stack() == other.ID {
+			all = append(all, other)
+		}
+	}
+	own, err := l.named("")
+	if err != nil {
+		return nil, err
+	}
+	if exists(own.Data) {
+		all = append(all, own)
+	}
+	return all, nil
+}
+
+// others returns the layouts of the clone's other stacks that have data.
+func (l Layout) others() ([]Layout, error) {
+	all, err := l.All()
+	return slices.DeleteFunc(all, func(other Layout) bool { return other.Name == l.Name }), err
+}
 
 // MakeData makes the data folder. Everybody may write in /var/tmp: a folder that another user put
 // there under our name, or one with other content, is refused.

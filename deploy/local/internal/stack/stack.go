@@ -1,8 +1,9 @@
-// Package stack is the local stack as a whole: up, down, status, clean.
+// Package stack is the local stack as a whole: up, down, status, clean, and single servers.
 //
 // Up is idempotent: it starts what is missing, restarts what has changed and leaves the rest alone.
-// Down stops what this clone's stack started and nothing else. One command at a time changes a stack;
-// the stacks of two clones do not meet. See README.md for how the parts fit together.
+// Down stops what this stack started and nothing else. A clone has a stack of its own and, beside it, as
+// many named ones as somebody wants; all share the programs in bin and nothing else. One command at a time
+// changes a stack; no two stacks meet. See README.md for how the parts fit together.
 //
 // Not goals: supervision (a server that dies stays down until the next up) and durability.
 package stack
@@ -16,7 +17,7 @@ import (
 	"github.com/pharmavida/ingesta/deploy/local/internal/state"
 )
 
-// Stack is the stack of one clone.
+// Stack is one stack of one clone.
 type Stack struct {
 	layout  Layout
 	console *console.Console
@@ -38,13 +39,38 @@ func open(ctx context.Context, layout Layout, con *console.Console, getenv func(
 	return &Stack{layout: layout, console: con, getenv: getenv, state: st}, release, nil
 }
 
-// choosePorts keeps the ports of what runs and finds free ones for the rest.
-func (s *Stack) choosePorts() (map[string]int, error) {
+// choosePorts keeps the ports of what runs and finds free ones for the rest. It leaves those alone that
+// another stack of the clone has chosen, whether it runs or not. The variables for ports are for the clone's
+// own stack: a named one that took them too would only find them taken.
+func (s *Stack) choosePorts(ctx context.Context) (map[string]int, error) {
+	release, err := lockFolder(ctx, s.console, s.layout.Root, "choosing ports")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	others, err := s.layout.others()
+	if err != nil {
+		return nil, err
+	}
+	spoken := map[int]bool{}
+	for _, other := range others {
+		st, err := state.Open(other.Data)
+		if err != nil {
+			return nil, err
+		}
+		for _, port := range st.Ports() {
+			spoken[port] = true
+		}
+	}
+	getenv := s.getenv
+	if s.layout.Name != "" {
+		getenv = func(string) string { return "" }
+	}
 	chosen, err := ports.Chooser{
-		Getenv:     s.getenv,
+		Getenv:     getenv,
 		Remembered: s.state.Ports(),
 		Ours:       s.holds,
-		Free:       ports.Free,
+		Free:       func(port int) bool { return !spoken[port] && ports.Free(port) },
 	}.Choose(ports.Parts())
 	if err != nil {
 		return nil, fmt.Errorf("choosing ports: %w", err)

@@ -35,6 +35,15 @@ func Status(layout Layout, out io.Writer) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	fmt.Fprintf(out, "data in %s\n", layout.Data)
+	others, err := layout.others()
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if other.Name != "" {
+			fmt.Fprintf(out, "there is also a stack named %s\n", other.Name)
+		}
+	}
 	return nil
 }
 

@@ -4,20 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/pharmavida/ingesta/deploy/local/internal/console"
-	"github.com/pharmavida/ingesta/deploy/local/internal/demodata"
 	"github.com/pharmavida/ingesta/deploy/local/internal/envfile"
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
 )
 
-// Up brings the whole stack up and writes .local/env. What was started stays when it fails or is interrupted.
-func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string) error {
-	size, err := demodata.NewSize(getenv)
-	if err != nil {
-		return err
-	}
+// Up brings up what is wanted and writes the env file. What was started stays when it fails or is interrupted.
+func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string, wanted Wanted) error {
 	if err := layout.MakeData(); err != nil {
 		return err
 	}
@@ -26,13 +20,16 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 		return err
 	}
 	defer release()
+	if err := s.state.Claim(layout.ID); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(layout.Local, 0o755); err != nil {
 		return fmt.Errorf("making the local folder: %w", err)
 	}
 	if err := s.restorePackages(ctx); err != nil {
 		return err
 	}
-	chosen, err := s.choosePorts()
+	chosen, err := s.choosePorts(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,24 +38,20 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 		return err
 	}
 
-	toolsBuilt := make(chan struct{})
+	b := builds{tools: newBuilt(), helpers: newBuilt()}
 	err = together(
-		func() error {
-			if err := s.serve(ctx, w, size, toolsBuilt); err != nil {
-				return err
-			}
-			return envfile.Write(layout.Env(), w.environment())
-		},
+		func() error { return s.build(ctx, wanted, b) },
 		sequence(
-			func() error { return s.fetchProduct(ctx) },
-			func() error {
-				<-toolsBuilt // two compilations at once would do much of the work twice
-				return s.buildProduct(ctx)
-			},
+			func() error { return s.serve(ctx, w, wanted, b) },
+			func() error { return envfile.Write(layout.Env(), w.environment()) },
 		),
 	)
 	if err != nil {
 		return err
+	}
+	if !wanted.Product {
+		con.Say("ready", "environment in %s", layout.Env())
+		return nil
 	}
 	if err := s.ensureAll(ctx, w.product()); err != nil {
 		return err
@@ -67,57 +60,43 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 	return nil
 }
 
-// serve has the servers running and the sources filled: what comes in packages beside what is built here.
-// It closes toolsBuilt when it has finished compiling, well or not.
-func (s *Stack) serve(ctx context.Context, w wiring, size demodata.Size, toolsBuilt chan<- struct{}) error {
-	packaged := func() error {
-		if err := s.installPackages(ctx); err != nil {
-			return err
+// serve has the wanted servers running and the sources filled: what comes in packages beside what is built here.
+func (s *Stack) serve(ctx context.Context, w wiring, wanted Wanted, b builds) error {
+	ensure := func(srv server.Server) func() error {
+		return func() error { return s.ensure(ctx, srv) }
+	}
+	load := func(name, database string) func() error {
+		return func() error { return s.load(ctx, w, name, database, b) }
+	}
+	packaged := sequence(
+		func() error { return s.installPackages(ctx) },
+		func() error {
+			return together(
+				wanted.when("redis", ensure(w.redis.Server())),
+				wanted.when("rabbitmq", ensure(w.rabbitmq.Epmd()), ensure(w.rabbitmq.Server())),
+				wanted.when("postgresql",
+					ensure(w.postgres.Server()),
+					func() error { return admitPostgres(ctx, w.postgres, w.source) },
+					load("postgresql", "postgresql"),
+				),
+				wanted.when("mariadb",
+					ensure(w.mariadb.Server()),
+					func() error { return admitMariaDB(ctx, w.mariadb, w.source, w.flowlite) },
+					load("mariadb", "mysql"),
+				),
+			)
+		},
+	)
+	compiled := func() error {
+		if !b.tools.wait() {
+			return nil
 		}
 		return together(
-			func() error { return s.ensure(ctx, w.redis.Server()) },
-			sequence(
-				func() error { return s.ensure(ctx, w.rabbitmq.Epmd()) },
-				func() error { return s.ensure(ctx, w.rabbitmq.Server()) },
-			),
-			sequence(
-				func() error { return s.ensure(ctx, w.postgres.Server()) },
-				func() error {
-					return s.load("postgresql", func() (bool, error) {
-						return demodata.PostgreSQL(ctx, w.postgres, w.source, size)
-					})
-				},
-			),
-			sequence(
-				func() error { return s.ensure(ctx, w.mariadb.Server()) },
-				func() error {
-					return s.load("mariadb", func() (bool, error) {
-						return demodata.MySQL(ctx, w.mariadb, w.source, w.flowlite, size)
-					})
-				},
-			),
+			wanted.when("mongodb", ensure(w.mongodb.Server()), load("mongodb", "mongodb")),
+			wanted.when("s3", ensure(w.s3.Server()), func() error { return w.s3.CreateBucket(ctx, bucket) }),
 		)
 	}
-	built := func() error {
-		err := s.buildTools(ctx)
-		close(toolsBuilt)
-		if err != nil {
-			return err
-		}
-		return together(
-			sequence(
-				func() error { return s.ensure(ctx, w.mongodb.Server()) },
-				func() error {
-					return s.load("mongodb", func() (bool, error) { return s.loadMongoDB(ctx, w.mongodb, size) })
-				},
-			),
-			sequence(
-				func() error { return s.ensure(ctx, w.s3.Server()) },
-				func() error { return w.s3.CreateBucket(ctx, bucket) },
-			),
-		)
-	}
-	return together(packaged, built)
+	return together(packaged, compiled)
 }
 
 func (s *Stack) ensureAll(ctx context.Context, servers []server.Server) error {
@@ -126,24 +105,4 @@ func (s *Stack) ensureAll(ctx context.Context, servers []server.Server) error {
 		tasks = append(tasks, func() error { return s.ensure(ctx, srv) })
 	}
 	return together(tasks...)
-}
-
-// load runs one load of demo data.
-func (s *Stack) load(name string, run func() (bool, error)) error {
-	task := s.console.Begin(name, "loading demo data")
-	defer task.Drop()
-	loaded, err := run()
-	if err != nil {
-		return fmt.Errorf("filling %s: %w", name, err)
-	}
-	if loaded {
-		task.Done("demo data loaded")
-	}
-	return nil
-}
-
-func (s *Stack) loadMongoDB(ctx context.Context, db server.FerretDB, size demodata.Size) (bool, error) {
-	said, err := s.tool("mongodata", db.Environment(),
-		fmt.Sprintf("-medicos=%d", size.Medicos), fmt.Sprintf("-recetas=%d", size.Recetas)).Run(ctx)
-	return strings.TrimSpace(said) != "unchanged", err
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pharmavida/ingesta/deploy/local/internal/demodata"
 	"github.com/pharmavida/ingesta/deploy/local/internal/envfile"
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
 	"github.com/pharmavida/ingesta/deploy/local/internal/state"
@@ -37,7 +36,7 @@ type wiring struct {
 	mongodb  server.FerretDB
 	s3       server.VersityGW
 
-	source, flowlite demodata.Login
+	source, flowlite login
 }
 
 func wire(layout Layout, ports map[string]int, secrets *state.State) (wiring, error) {
@@ -50,7 +49,7 @@ func wire(layout Layout, ports map[string]int, secrets *state.State) (wiring, er
 		made[name] = secret
 	}
 	data := func(name string) string { return filepath.Join(layout.Data, name) }
-	source := demodata.Login{Database: "pharmavida_db", User: "pharmavida_user", Password: "pharmavida123"}
+	source := login{Database: "pharmavida_db", User: "pharmavida_user", Password: "pharmavida123"}
 	return wiring{
 		layout: layout,
 		ports:  ports,
@@ -67,7 +66,7 @@ func wire(layout Layout, ports map[string]int, secrets *state.State) (wiring, er
 		s3: server.VersityGW{Data: data("s3"), Tools: layout.Tools, Port: ports["s3"],
 			Access: "ingesta", Secret: made["s3"], Region: region},
 		source:   source,
-		flowlite: demodata.Login{Database: "flowlite_db", User: "flowlite_user", Password: "flowlite_password"},
+		flowlite: login{Database: "flowlite_db", User: "flowlite_user", Password: "flowlite_password"},
 	}, nil
 }
 

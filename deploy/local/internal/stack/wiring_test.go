@@ -13,7 +13,7 @@ import (
 
 func wired(t *testing.T) wiring {
 	t.Helper()
-	layout, err := NewLayout(filepath.Join("..", "..", "..", ".."), func(string) string { return t.TempDir() })
+	layout, err := NewLayout(filepath.Join("..", "..", "..", ".."), "", func(string) string { return t.TempDir() })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type State struct {
 }
 
 type content struct {
+	Stack     string                    `json:"stack"`
 	Ports     map[string]int            `json:"ports"`
 	Processes map[string]process.Record `json:"processes"`
 	Secrets   map[string]string         `json:"secrets"`
@@ -68,6 +69,24 @@ func (s *State) save() error {
 		return fmt.Errorf("putting the stack's state in place: %w", err)
 	}
 	return nil
+}
+
+// Stack returns the ID of the stack whose state it is; "" if none has claimed it.
+func (s *State) Stack() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.content.Stack
+}
+
+// Claim makes it the state of the stack with this ID.
+func (s *State) Claim(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.content.Stack == id {
+		return nil
+	}
+	s.content.Stack = id
+	return s.save()
 }
 
 // Ports returns the last choice of ports.
