@@ -84,8 +84,7 @@ func (v VersityGW) Server() Server {
 			return Launch{Command: v.command("-data", v.Data)}, nil
 		},
 		Ready: func(ctx context.Context) error {
-			_, err := getOK(ctx, "http://"+net.JoinHostPort(Host, strconv.Itoa(v.Port))+"/healthz", nil)
-			return err
+			return getOK(ctx, "http://"+net.JoinHostPort(Host, strconv.Itoa(v.Port))+"/healthz", nil)
 		},
 		StartTimeout: 30 * time.Second,
 		Stop:         syscall.SIGTERM,

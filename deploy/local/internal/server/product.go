@@ -66,8 +66,7 @@ func (p Product) Server() Server {
 		Port:    p.Port,
 		Prepare: p.prepare,
 		Ready: func(ctx context.Context) error {
-			_, err := getOK(ctx, "http://"+net.JoinHostPort(Host, strconv.Itoa(p.Port))+"/ready", nil)
-			return err
+			return getOK(ctx, "http://"+net.JoinHostPort(Host, strconv.Itoa(p.Port))+"/ready", nil)
 		},
 		StartTimeout: time.Minute,
 		Stop:         syscall.SIGTERM,

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -29,9 +27,8 @@ type RabbitMQ struct {
 	ManagementPort int
 	ErlangPort     int // distribution: what rabbitmqctl talks to
 	EpmdPort       int
-	User           string // as in the definitions
-	Password       string
-	Definitions    string // path of the definitions file, which the server's user need not be able to read
+	User           string // administrator, made when the node first starts
+	Password       string // without blanks
 	Cookie         string // upper-case letters and digits
 }
 
@@ -103,24 +100,20 @@ func (r RabbitMQ) prepare(context.Context) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	definitions, err := os.ReadFile(r.Definitions)
-	if err != nil {
-		return Launch{}, fmt.Errorf("reading the broker's definitions: %w", err)
-	}
 	in := func(name string) string { return filepath.Join(r.Data, "config", name) }
 	configuration := fmt.Sprintf(`listeners.tcp.1 = %[1]s:%[2]d
 management.tcp.ip = %[1]s
 management.tcp.port = %[3]d
-load_definitions = %[4]s
+default_user = %[4]s
+default_pass = %[5]s
 log.console = true
 log.console.level = info
 log.file = false
 disk_free_limit.absolute = 50MB
-`, Host, r.Port, r.ManagementPort, in("definitions.json"))
+`, Host, r.Port, r.ManagementPort, r.User, r.Password)
 	for name, text := range map[string]string{
-		"definitions.json": string(definitions),
-		"rabbitmq.conf":    configuration,
-		"enabled_plugins":  "[rabbitmq_management].\n",
+		"rabbitmq.conf":   configuration,
+		"enabled_plugins": "[rabbitmq_management].\n",
 	} {
 		if err := account.WriteFile(in(name), text, 0o600); err != nil {
 			return Launch{}, err
@@ -157,45 +150,16 @@ disk_free_limit.absolute = 50MB
 				"RUNNING_UNDER_SYSTEMD=true",
 			),
 		},
-		Configuration: configuration + string(definitions),
+		Configuration: configuration,
 	}, nil
 }
 
-// ready wants all that clients need: the definitions imported (a definition that the broker rejects
-// silently ends the import), the management API, and an AMQP log-in.
+// ready wants what clients need to prepare the broker and to use it: the management API, and an AMQP log-in.
 func (r RabbitMQ) ready(ctx context.Context) error {
-	text, err := os.ReadFile(r.Definitions)
-	if err != nil {
-		return fmt.Errorf("reading the broker's definitions: %w", err)
-	}
-	type policy struct{ Name string }
-	var want struct{ Policies []policy }
-	if err := json.Unmarshal(text, &want); err != nil {
-		return fmt.Errorf("reading the broker's definitions: %w", err)
-	}
-	url := "http://" + net.JoinHostPort(Host, strconv.Itoa(r.ManagementPort)) + "/api/policies/%2F"
-	answer, err := getOK(ctx, url, func(request *http.Request) { request.SetBasicAuth(r.User, r.Password) })
-	if err != nil {
+	url := "http://" + net.JoinHostPort(Host, strconv.Itoa(r.ManagementPort)) + "/api/overview"
+	if err := getOK(ctx, url, func(request *http.Request) { request.SetBasicAuth(r.User, r.Password) }); err != nil {
 		return err
 	}
-	var have []policy
-	if err := json.Unmarshal(answer, &have); err != nil {
-		return fmt.Errorf("reading the broker's policies: %w", err)
-	}
-	imported := map[policy]bool{}
-	for _, p := range have {
-		imported[p] = true
-	}
-	var missing []string
-	for _, p := range want.Policies {
-		if !imported[p] {
-			missing = append(missing, p.Name)
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("the broker has not imported these policies: %s", strings.Join(missing, ", "))
-	}
-
 	conn, err := amqp.DialConfig("amqp://"+net.JoinHostPort(Host, strconv.Itoa(r.Port))+"/", amqp.Config{
 		SASL: []amqp.Authentication{&amqp.PlainAuth{Username: r.User, Password: r.Password}},
 		Dial: amqp.DefaultDial(2 * time.Second),

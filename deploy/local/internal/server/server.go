@@ -91,28 +91,28 @@ func initialise(path string, account process.Account, make func(unfinished strin
 }
 
 // getOK asks an HTTP server and wants status 200.
-func getOK(ctx context.Context, url string, authenticate func(*http.Request)) ([]byte, error) {
+func getOK(ctx context.Context, url string, authenticate func(*http.Request)) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", url, err)
+		return fmt.Errorf("asking %s: %w", url, err)
 	}
 	if authenticate != nil {
 		authenticate(request)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", url, err)
+		return fmt.Errorf("asking %s: %w", url, err)
 	}
 	defer response.Body.Close()
-	const enough = 1 << 20
-	body, err := io.ReadAll(io.LimitReader(response.Body, enough))
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", url, err)
-	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s: %.300s", url, response.Status, body)
+		const enough = 300
+		said, err := io.ReadAll(io.LimitReader(response.Body, enough))
+		if err != nil {
+			return fmt.Errorf("reading the answer of %s: %w", url, err)
+		}
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, said)
 	}
-	return body, nil
+	return nil
 }
 
 // newest is the path with the highest version number at the place of the pattern's only star.

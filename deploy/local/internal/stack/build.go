@@ -35,12 +35,12 @@ func (b *built) wait() bool {
 // builds are the compilations of one up, in their order: two at once would do much of the work twice.
 type builds struct {
 	tools   *built // ferretdb and versitygw
-	helpers *built // what prepares the servers: demodata
+	helpers *built // what prepares the servers: demodata and migrate
 }
 
 // helpers are the product's main packages that prepare the servers and end. Their programs are named
 // after their folders.
-func helpers() []string { return []string{"./deploy/demodata"} }
+func helpers() []string { return []string{"./deploy/demodata", "./migrations/cmd/migrate"} }
 
 // build compiles what is wanted. While the tools compile, the network fetches the product's modules.
 func (s *Stack) build(ctx context.Context, wanted Wanted, b builds) error {
@@ -60,7 +60,7 @@ func (s *Stack) build(ctx context.Context, wanted Wanted, b builds) error {
 	return together(
 		tools,
 		func() error {
-			if !wanted.any(sources...) && !wanted.Product {
+			if !wanted.any(sources...) && !wanted.prepared() && !wanted.Product {
 				return b.helpers.end(nil)
 			}
 			fetched := s.fetchProduct(ctx, wanted)

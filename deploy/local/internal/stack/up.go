@@ -10,7 +10,8 @@ import (
 	"github.com/pharmavida/ingesta/deploy/local/internal/server"
 )
 
-// Up brings up what is wanted and writes the env file. What was started stays when it fails or is interrupted.
+// Up brings up what is wanted and writes the env file, first of all: it helps to find out why something did not
+// come up. What was started stays when it fails or is interrupted.
 func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(string) string, wanted Wanted) error {
 	if err := layout.MakeData(); err != nil {
 		return err
@@ -37,14 +38,14 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 	if err != nil {
 		return err
 	}
+	if err := envfile.Write(layout.Env(), w.environment()); err != nil {
+		return err
+	}
 
 	b := builds{tools: newBuilt(), helpers: newBuilt()}
 	err = together(
 		func() error { return s.build(ctx, wanted, b) },
-		sequence(
-			func() error { return s.serve(ctx, w, wanted, b) },
-			func() error { return envfile.Write(layout.Env(), w.environment()) },
-		),
+		func() error { return s.serve(ctx, w, wanted, b) },
 	)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 	return nil
 }
 
-// serve has the wanted servers running and the sources filled: what comes in packages beside what is built here.
+// serve has the wanted servers running, prepared and filled: what comes in packages beside what is built here.
 func (s *Stack) serve(ctx context.Context, w wiring, wanted Wanted, b builds) error {
 	ensure := func(srv server.Server) func() error {
 		return func() error { return s.ensure(ctx, srv) }
@@ -68,21 +69,34 @@ func (s *Stack) serve(ctx context.Context, w wiring, wanted Wanted, b builds) er
 	load := func(name, database string) func() error {
 		return func() error { return s.load(ctx, w, name, database, b) }
 	}
-	packaged := sequence(
-		func() error { return s.installPackages(ctx) },
+	flowlite := sequence(
 		func() error {
 			return together(
 				wanted.when("redis", ensure(w.redis.Server())),
 				wanted.when("rabbitmq", ensure(w.rabbitmq.Epmd()), ensure(w.rabbitmq.Server())),
-				wanted.when("postgresql",
-					ensure(w.postgres.Server()),
-					func() error { return admitPostgres(ctx, w.postgres, w.source) },
-					load("postgresql", "postgresql"),
-				),
 				wanted.when("mariadb",
 					ensure(w.mariadb.Server()),
 					func() error { return admitMariaDB(ctx, w.mariadb, w.source, w.flowlite) },
 					load("mariadb", "mysql"),
+				),
+			)
+		},
+		func() error {
+			if !wanted.prepared() {
+				return nil
+			}
+			return s.migrate(ctx, w, b)
+		},
+	)
+	packaged := sequence(
+		func() error { return s.installPackages(ctx) },
+		func() error {
+			return together(
+				flowlite,
+				wanted.when("postgresql",
+					ensure(w.postgres.Server()),
+					func() error { return admitPostgres(ctx, w.postgres, w.source) },
+					load("postgresql", "postgresql"),
 				),
 			)
 		},

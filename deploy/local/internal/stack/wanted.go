@@ -36,9 +36,9 @@ func (w Wanted) any(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(w.Servers, name) })
 }
 
-// all reports whether all of the servers are wanted.
-func (w Wanted) all(names ...string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(w.Servers, name) })
+// prepared reports whether the servers that migrate prepares are wanted, all of which it needs.
+func (w Wanted) prepared() bool {
+	return w.any("mariadb") && w.any("rabbitmq") && w.any("redis")
 }
 
 // when returns the tasks as one, each after the other, if the server is wanted; else a task that is nothing.

@@ -21,7 +21,6 @@ const (
 	redisDatabase = "0"
 	rabbitVhost   = "/"
 	eventQueue    = "batch_processed"
-	definitions   = "deploy/rabbitmq/definitions.json"
 )
 
 // wiring is every part of the stack with its ports and credentials filled in.
@@ -60,7 +59,7 @@ func wire(layout Layout, ports map[string]int, secrets *state.State) (wiring, er
 		redis: server.Redis{Data: data("redis"), Port: ports["redis"], Password: redisPassword},
 		rabbitmq: server.RabbitMQ{Data: data("rabbitmq"), Stack: layout.ID,
 			Port: ports["rabbitmq"], ManagementPort: ports["management"], ErlangPort: ports["erlang"], EpmdPort: ports["epmd"],
-			User: "admin", Password: "admin", Definitions: filepath.Join(layout.Root, definitions), Cookie: made["erlang_cookie"]},
+			User: "admin", Password: "admin", Cookie: made["erlang_cookie"]},
 		mongodb: server.FerretDB{Data: data("mongodb"), Tools: layout.Tools, Port: ports["mongodb"],
 			User: "admin", Password: "pharmavida123", Database: source.Database},
 		s3: server.VersityGW{Data: data("s3"), Tools: layout.Tools, Port: ports["s3"],

@@ -13,8 +13,8 @@ import (
 // sources are the servers that get demo data.
 var sources = []string{"mongodb", "mariadb", "postgresql"}
 
-// load fills a source with demo data, under the administrator's account. A program that was not built loads
-// nothing: whoever built it tells why.
+// load fills a source with demo data, under the administrator's account. Without its program it does nothing:
+// why that was not built is told by whoever compiled.
 func (s *Stack) load(ctx context.Context, w wiring, name, database string, b builds) error {
 	if !b.helpers.wait() {
 		return nil
@@ -45,4 +45,36 @@ func (w wiring) loaderEnvironment(getenv func(string) string) []string {
 		"DEMO_ROWS="+getenv("DEMO_ROWS"), "DEMO_DOCUMENTS="+getenv("DEMO_DOCUMENTS"),
 		"LOG_FORMAT=text",
 	)
+}
+
+// migrate has Flowlite's database, the broker and Redis prepared for the product, which is told of the same
+// settings. Without its program it does nothing, as load.
+func (s *Stack) migrate(ctx context.Context, w wiring, b builds) error {
+	if !b.helpers.wait() {
+		return nil
+	}
+	task := s.console.Begin("flowlite", "preparing database, broker and Redis")
+	defer task.Drop()
+	said, err := process.Command{
+		Path: filepath.Join(s.layout.Bin, "migrate"),
+		Args: []string{"init"},
+		Env:  append(w.productEnvironment(), "LOG_FORMAT=text"),
+		Dir:  s.layout.Root,
+	}.Run(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing Flowlite's database, the broker and Redis: %w", err)
+	}
+	task.Done("%s; broker and Redis prepared", schemaOf(said))
+	return nil
+}
+
+// schemaOf picks from what migrate said the version of the schema.
+func schemaOf(said string) string {
+	for line := range strings.Lines(said) {
+		if text, ok := strings.CutPrefix(line, "schema "); ok {
+			version, _, _ := strings.Cut(strings.TrimSpace(text), ",")
+			return "schema at " + version
+		}
+	}
+	return "schema prepared"
 }
