@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pharmavida/ingesta/deploy/rabbitmq"
@@ -62,6 +64,7 @@ func (t *tool) checkBroker() check.Check {
 				return judgeTopology(ctx, client, cfg)
 			}},
 			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome { return judgeConsumers(ctx, client, cfg) }},
+			check.Step{Title: "dead letters", Run: func(ctx context.Context) check.Outcome { return judgeDead(ctx, client) }},
 		)
 	})}
 }
@@ -98,15 +101,15 @@ func judgeTopology(ctx context.Context, client *management.Client, cfg brokerCon
 	if len(findings) == 0 {
 		return check.OK(fmt.Sprintf("as they must be, %d policies", len(definitions.Policies)))
 	}
-	var problems []string
-	step := "migrate init"
+	var problems, steps []string
 	for _, f := range findings {
 		problems = append(problems, f.Subject+" "+f.Problem)
-		if f.Advice != "" {
-			step = f.Advice
+		step := cmp.Or(f.Advice, "migrate init")
+		if !slices.Contains(steps, step) {
+			steps = append(steps, step)
 		}
 	}
-	return check.Fail(errors.New(strings.Join(problems, "; ")), step)
+	return check.Fail(errors.New(strings.Join(problems, "; ")), strings.Join(steps, "; "))
 }
 
 // judgeConsumers says which workers are there. That none is there is no fault of the infrastructure.
@@ -119,21 +122,37 @@ func judgeConsumers(ctx context.Context, client *management.Client, cfg brokerCo
 	if err != nil {
 		return managementFailure(err)
 	}
-	commands := map[string]bool{}
-	for _, db := range databases {
-		commands[broker.CommandQueue(db)] = true
-	}
-	var idle, lines []string
+	consumers := map[string]int{}
+	var lines []string
 	for _, q := range queues {
-		if commands[q.Name] && q.Consumers == 0 {
-			idle = append(idle, q.Name)
-		}
+		consumers[q.Name] = q.Consumers
 		lines = append(lines, fmt.Sprintf("%-32s %-8s %6d messages %3d consumers", q.Name, q.Type, q.Messages, q.Consumers))
+	}
+	var idle []string
+	for _, db := range databases {
+		if name := broker.CommandQueue(db); consumers[name] == 0 {
+			idle = append(idle, name)
+		}
 	}
 	if len(idle) > 0 {
 		return check.Skip("no worker waits at "+strings.Join(idle, ", "), lines...)
 	}
 	return check.OK("a worker waits for the commands of each database", lines...)
+}
+
+// judgeDead counts the commands that nobody could carry out. They are for an operator to look at,
+// and no fault of the infrastructure.
+func judgeDead(ctx context.Context, client *management.Client) check.Outcome {
+	queues, err := client.Queues(ctx)
+	if err != nil {
+		return managementFailure(err)
+	}
+	for _, q := range queues {
+		if q.Name == broker.DeadQueue && q.Messages > 0 {
+			return check.Skip(fmt.Sprintf("%d in %s wait for somebody to look at them", q.Messages, q.Name))
+		}
+	}
+	return check.OK("none")
 }
 
 func managementFailure(err error) check.Outcome {
@@ -148,7 +167,7 @@ func managementFailure(err error) check.Outcome {
 		case management.Forbidden:
 			step = "give the user the tag monitoring (administrator for migrate init) and permissions on RABBITMQ_VHOST"
 		case management.NotFound:
-			step = "make the virtual host: migrate init"
+			step = "make the virtual host RABBITMQ_VHOST: migrate init"
 		}
 	}
 	return check.Fail(err, step)

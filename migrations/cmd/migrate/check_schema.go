@@ -36,6 +36,9 @@ func (t *tool) checkSchema() check.Check {
 			}},
 			check.Step{Title: "schema version", Run: func(context.Context) check.Outcome { return judgeVersion(status) }},
 			check.Step{Title: "tables and columns", Run: func(ctx context.Context) check.Outcome {
+				if status.Busy || status.Refusal != nil || status.Version == 0 {
+					return check.Skip("not before the schema has a version")
+				}
 				return judgeTables(ctx, m)
 			}},
 		)
@@ -44,8 +47,12 @@ func (t *tool) checkSchema() check.Check {
 
 func judgeVersion(s migrations.Status) check.Outcome {
 	switch {
+	case s.Busy:
+		return check.Skip("another migrator is at work")
 	case s.Refusal != nil:
-		return check.Fail(s.Refusal, "mend it as the message says, then: migrate up")
+		return refused(s.Refusal)
+	case s.State == migrations.StateAlembic:
+		return check.Fail(errors.New("made by Alembic, and not adopted yet"), "adopt it, with all its rows: migrate init, or migrate up")
 	case s.Version == 0:
 		return check.Fail(errors.New("no migration is applied"), "apply them: migrate init, or migrate up")
 	case s.Pending > 0:
@@ -58,13 +65,25 @@ func judgeVersion(s migrations.Status) check.Outcome {
 	return check.OK(detail)
 }
 
+// refused is the outcome where nothing may be changed before somebody has looked. The whole
+// explanation takes several lines.
+func refused(refusal error) check.Outcome {
+	cause := refusal
+	if e, ok := errors.AsType[*migrations.DirtyError](refusal); ok {
+		cause = fmt.Errorf("dirty: migration %v stopped half-way", e.Migration)
+	} else if e, ok := errors.AsType[*migrations.AdoptionError](refusal); ok {
+		cause = errors.New("part of the schema is there: " + strings.Join(e.Problems, "; "))
+	}
+	return check.Fail(cause, "migrate status tells the ways out", strings.Split(refusal.Error(), "\n")...)
+}
+
 func judgeTables(ctx context.Context, m *migrations.Migrator) check.Outcome {
 	problems, err := m.Verify(ctx)
 	if err != nil {
 		return databaseFailure(err)
 	}
 	if len(problems) > 0 {
-		return check.Fail(errors.New(strings.Join(problems, "; ")), "apply the migrations (migrate up), or restore a backup (make restore)")
+		return check.Fail(errors.New(strings.Join(problems, "; ")), "restore a backup (make restore), or make by hand what is missing")
 	}
 	counts, err := m.RowCounts(ctx)
 	if err != nil {

@@ -108,7 +108,7 @@ func (t *tool) sourceFailure(variables string, err error) check.Outcome {
 		err = fmt.Errorf("%s (%sHOST=%s, %sPORT=%s)", e.Message, variables, t.getenv(variables+"HOST"), variables, t.getenv(variables+"PORT"))
 		switch e.Code {
 		case ingest.SourceDenied:
-			step = "mend user and password, or grant the user SELECT"
+			step = "mend user, password or database name, or let the user read there (SELECT; in MongoDB the role read)"
 		case ingest.TableNotFound, ingest.ColumnNotFound:
 			step = "create it, or take it out of the catalog (CATALOG_FILE)"
 		}

@@ -90,7 +90,7 @@ func bucketFailure(bucket string, err error) check.Outcome {
 	}{
 		{upload.ErrUnreachable, "mend AWS_ENDPOINT_URL or the network; a server of your own: start it"},
 		{upload.ErrNoCredentials, "give the SDK credentials: a role, ~/.aws/credentials, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
-		{upload.ErrCredentials, "renew the credentials: session tokens expire"},
+		{upload.ErrCredentials, "mend key and secret, or renew them: session tokens expire"},
 		{upload.ErrAccessDenied, "allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket and the multipart actions on " + bucket},
 		{upload.ErrNoBucket, "create " + bucket + ", or mend AWS_BUCKET_NAME and AWS_REGION"},
 	} {

@@ -207,12 +207,16 @@ func (t *tool) printStatus(ctx context.Context, m *migrations.Migrator) error {
 	switch {
 	case s.Version == 0:
 		t.say("version   none (%s)", s.State)
+	case s.Dirty:
+		t.say("version   %d %s (dirty)", s.Version, s.Name)
 	case s.Adopted:
 		t.say("version   %d %s (adopted from Alembic)", s.Version, s.Name)
 	default:
 		t.say("version   %d %s", s.Version, s.Name)
 	}
 	switch {
+	case s.Busy:
+		t.say("state     another migrator is at work")
 	case s.Refusal != nil:
 		return s.Refusal
 	case s.Pending == 0:
@@ -234,6 +238,8 @@ func versionArgument(text string) (uint, error) {
 
 func entryState(e migrations.Entry) string {
 	switch {
+	case e.Dirty:
+		return "half-way"
 	case e.Adopted:
 		return "adopted"
 	case e.Applied:
