@@ -18,7 +18,7 @@ func Declare(ctx context.Context, cfg Config, databases []ingest.Database) error
 		return e.declare(Topology(cfg, databases))
 	})
 	if err != nil {
-		return fmt.Errorf("declaring the broker's topology: %w", err)
+		return fmt.Errorf("preparing the broker: %w", err)
 	}
 	return nil
 }
