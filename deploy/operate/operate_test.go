@@ -35,7 +35,6 @@ type clone struct {
 	path     string   // PATH: programs that record their arguments before the real ones
 	record   string   // where they do
 	secrets  []string // what must be in no record and no output
-	docker   bool     // the stand-in says that containers run
 }
 
 func bounded(t *testing.T) context.Context {
