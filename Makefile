@@ -13,7 +13,7 @@ help: ## list the targets and the variables they know
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^#\? / { print "  " substr($$0, 4) } \
-		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ The two commands
 
@@ -25,6 +25,7 @@ demo: up ## run the main job on the local stack and check every object against i
 test: up ## all tests, on the real servers of the local stack, with the race detector
 	go test -race -shuffle=on -count=1 ./...
 	cd deploy/local && GOWORK=off go test -race -shuffle=on -count=1 ./...
+	cd deploy/docker && GOWORK=off go test -race -shuffle=on -count=1 ./...
 
 ##@ Development
 
@@ -39,6 +40,7 @@ lint: ## what machines can hold of the rules: format, imports, comments, errors
 	@cd deploy/lint && echo "building the linter (some minutes the first time)" && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	$(LINTER) run ./...
 	cd deploy/local && ../../$(LINTER) run --config ../../.golangci.yml ./...
+	cd deploy/docker && ../../$(LINTER) run --config ../../.golangci.yml ./...
 
 ##@ Local stack (no Docker; see deploy/local/README.md)
 
@@ -53,20 +55,61 @@ up: stack-tool ## start servers, demo data, gateway and workers; write .local/en
 
 .PHONY: down
 down: stack-tool ## stop everything that up started, and nothing else
-	@$(STACK) down
+	@$(STACK) down -all
 
 .PHONY: status
 status: stack-tool ## show what runs, since when, on which port
 	@$(STACK) status
 
-.PHONY: logs
-logs: ## show the end of every log; FOLLOW=1 goes on
-	@tail -n 30 $(if $(FOLLOW),-F) .local/logs/*.log
-
 .PHONY: clean
 clean: stack-tool ## stop the stack and remove its data, .local and bin
-	@$(STACK) clean
+	@$(STACK) clean -all
 
+##@ Operations, on the local stack or the containers, whichever runs (see deploy/runbooks)
+
+OPERATE := deploy/operate/operate.sh
+
+.PHONY: mysql-shell
+mysql-shell: ## Flowlite's database, by hand
+	@$(OPERATE) mysql-shell
+
+.PHONY: backup
+backup: ## dump Flowlite's database into backups/
+	@$(OPERATE) backup
+
+.PHONY: restore
+restore: ## replace Flowlite's database by FILE=backups/…; asks first
+	@$(OPERATE) restore
+
+.PHONY: queues
+queues: ## queues, connections and exchanges of the broker
+	@$(OPERATE) queues
+
+.PHONY: redis-cli
+redis-cli: ## the job store, by hand
+	@$(OPERATE) redis-cli
+
+.PHONY: logs
+logs: ## show the end of every log; FOLLOW=1 goes on
+	@$(OPERATE) logs
+
+##@ Containers (see deploy/docker/README.md)
+
+IMAGES := gateway mongodb mysql postgresql migrate demodata
+IMAGE_TAG ?= latest
+VERSION ?= $(shell git describe --tags --always --dirty)
+
+.PHONY: images
+images: ## build our images with Docker
+	@for image in $(IMAGES); do \
+		docker build -f deploy/docker/Dockerfile --target $$image --build-arg VERSION=$(VERSION) \
+			$(DOCKER_BUILD_FLAGS) -t pharmavida-ingesta-$$image:$(IMAGE_TAG) . || exit 1; \
+	done
+
+#? STACK=NAME         operations: local or compose, where both run
+#? YES=1              restore: do not ask
+#? IMAGE_TAG, VERSION images: their tag (latest) and the version they report (git describe)
+#? DOCKER_BUILD_FLAGS images: for docker build, such as --build-arg GOPROXY=…
 #? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
 #? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them

@@ -338,6 +338,47 @@ func TestCheckNamesWhoDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// A file fills in what the environment lacks, and never shows what is in it.
+func TestEnvFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address := func(s system, args ...string) string {
+		t.Helper()
+		got := s.migrate(t.Context(), append([]string{"status"}, args...)...)
+		if got.code == program.ExitOK {
+			t.Fatal("somebody listens on port 1")
+		}
+		return got.stderr
+	}
+	nothing := system{}
+	want(t, address(nothing), "MYSQL_PASSWORD is required")
+	write(".local/env", "MYSQL_HOST=127.0.0.1\nMYSQL_PORT=1\nMYSQL_PASSWORD='of the stack'\n")
+	want(t, address(nothing), "127.0.0.1:1 ")
+	write(".env", "# of compose\nMYSQL_HOST=127.0.0.2\nMYSQL_PORT=1\nMYSQL_PASSWORD=mine\n")
+	want(t, address(nothing), "127.0.0.2:1 ")
+	write("other", "MYSQL_HOST=127.0.0.3\nMYSQL_PORT=1\nMYSQL_PASSWORD=mine\n")
+	want(t, address(nothing, "--env-file=other"), "127.0.0.3:1 ")
+	want(t, address(nothing, "--env-file="), "MYSQL_PASSWORD is required")
+	want(t, address(system{[]string{"MYSQL_HOST=127.0.0.4"}}), "127.0.0.4:1 ")
+
+	write("broken", "MYSQL_PASSWORD=fine\nsesame open\n")
+	for _, path := range []string{"broken", "missing"} {
+		got := nothing.migrate(t.Context(), "status", "--env-file="+path)
+		if got.code != program.ExitUsage || strings.Contains(got.all(), "sesame") {
+			t.Errorf("%s: exit %d, %q; want 2, and nothing of the file", path, got.code, got.all())
+		}
+		want(t, got.stderr, path)
+	}
+}
+
 func TestMain(m *testing.M) {
 	os.Unsetenv("DOCKER_HOST") // the engine is not these tests' business
 	os.Exit(m.Run())

@@ -58,15 +58,19 @@ func run(ctx context.Context, process program.Process) int {
 
 func (t *tool) root() *cobra.Command {
 	checkConfig, version := false, false
+	envFile := ""
 	root := &cobra.Command{
 		Use:   "migrate",
 		Short: "Keep the infrastructure under the system in shape",
 		Long: "Keeps the infrastructure under the system in shape: the schema of Flowlite's MySQL database, its\n" +
 			"demonstration data, the broker's topology and policies, and a check of every server.\n" +
-			"Configured by environment variables: see .env.example.",
+			"Configured by environment variables: see .env.example. Those that are not set are looked for in a file.",
 		Args:          unexpected(cobra.NoArgs),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return t.readEnvFile(envFile, cmd.Flags().Changed("env-file"))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case version:
@@ -79,6 +83,7 @@ func (t *tool) root() *cobra.Command {
 			}
 		},
 	}
+	root.PersistentFlags().StringVar(&envFile, "env-file", "", "file with variables that are not set (default .env, else that of the local stack; \"\" for none)")
 	root.Flags().BoolVar(&checkConfig, "check-config", false, "check the configuration of every command, say what is wrong with it, and exit")
 	root.Flags().BoolVar(&version, "version", false, "print the version and exit") // cobra's own links text/template, and with it every exported method
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -57,7 +57,7 @@ func (s *Stack) migrate(ctx context.Context, w wiring, b builds) error {
 	defer task.Drop()
 	said, err := process.Command{
 		Path: filepath.Join(s.layout.Bin, "migrate"),
-		Args: []string{"init"},
+		Args: []string{"--env-file=", "init"}, // its whole environment is given
 		Env:  append(w.productEnvironment(), "LOG_FORMAT=text"),
 		Dir:  s.layout.Root,
 	}.Run(ctx)
