@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"strings"
 
 	"github.com/joho/godotenv"
 )
@@ -41,6 +43,11 @@ func (t *tool) addVariables(path string) error {
 	var added []string
 	for name, value := range variables {
 		added = append(added, name+"="+value)
+		if _, set := os.LookupEnv(name); !set && strings.HasPrefix(name, "AWS_") {
+			if err := os.Setenv(name, value); err != nil { // the SDK looks for credentials there only
+				return fmt.Errorf("handing %s of %s to the AWS SDK: %w", name, path, err)
+			}
+		}
 	}
 	t.process.Environ = append(added, t.process.Environ...) // the last one counts
 	return nil
