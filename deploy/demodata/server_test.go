@@ -67,7 +67,7 @@ func newMySQL(t *testing.T) *mysqlServer {
 	s.db = sql.OpenDB(connector)
 	s.db.SetMaxOpenConns(1) // USE is the connection's
 	t.Cleanup(func() { _ = s.db.Close() })
-	s.exec(t, "CREATE DATABASE "+s.name) // in the server's character set: the program chooses its own
+	s.exec(t, "CREATE DATABASE "+s.name+" CHARACTER SET latin1") // the program chooses its own
 	t.Cleanup(func() { s.exec(t, "DROP DATABASE "+s.name) })
 	s.exec(t, "USE "+s.name)
 	return s
