@@ -19,8 +19,8 @@ const (
 	sample = root + "/.env.example"
 )
 
-// both are all profiles that the file has.
-var both = []string{"sources", "s3"}
+// everything is all profiles that the file has.
+var everything = []string{"sources", "s3", "check"}
 
 // variables are those of .env.example with changes made to them: what docker compose sees after
 // `cp .env.example .env` and some editing. A change to "" takes a variable away.
@@ -57,7 +57,7 @@ func load(t *testing.T, changes map[string]string, profiles ...string) *types.Pr
 // is not there.
 func text(t *testing.T) map[string]any {
 	t.Helper()
-	model, err := options(t, cli.WithProfiles(both), cli.WithLoadOptions(func(o *loader.Options) {
+	model, err := options(t, cli.WithProfiles(everything), cli.WithLoadOptions(func(o *loader.Options) {
 		o.SkipInterpolation, o.SkipInclude, o.SkipNormalization, o.SkipConsistencyCheck = true, true, true, true
 	})).LoadModel(t.Context())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestNetworks(t *testing.T) {
-	project := load(t, nil, both...)
+	project := load(t, nil, everything...)
 	worker := []string{"internal", "public", "sources"}
 	inside, published := []string{"internal"}, []string{"internal", "public"}
 	for name, networks := range map[string][]string{
@@ -86,7 +86,7 @@ func TestPorts(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var ports []string
-			for name, s := range load(t, test.changes, both...).Services {
+			for name, s := range load(t, test.changes, everything...).Services {
 				for _, port := range s.Ports {
 					ports = append(ports, fmt.Sprintf("%s %s:%s→%d", name, port.HostIP, port.Published, port.Target))
 				}

@@ -19,10 +19,11 @@ var programs = map[string]string{
 	"worker-postgresql": "postgresql",
 	"db-init":           "migrate",
 	"demo-data":         "demodata",
+	"check":             "migrate",
 }
 
 // Those that run once and end.
-var oneShot = []string{"db-init", "demo-data"}
+var oneShot = []string{"db-init", "demo-data", "check"}
 
 func workers() []string {
 	return slices.DeleteFunc(slices.Collect(maps.Keys(programs)), func(name string) bool { return !strings.HasPrefix(name, "worker-") })
@@ -38,7 +39,8 @@ func TestProfiles(t *testing.T) {
 		{nil, core},
 		{[]string{"sources"}, slices.Concat(core, sources)},
 		{[]string{"s3"}, append(slices.Clone(core), "s3")},
-		{both, append(slices.Concat(core, sources), "s3")},
+		{[]string{"check"}, append(slices.Clone(core), "check")},
+		{everything, append(slices.Concat(core, sources), "s3", "check")},
 	}
 	for _, test := range tests {
 		project := load(t, nil, test.profiles...) // refuses a dependency on a service that the profiles leave out
@@ -50,7 +52,7 @@ func TestProfiles(t *testing.T) {
 }
 
 func TestImages(t *testing.T) {
-	project := load(t, nil, both...)
+	project := load(t, nil, everything...)
 	for name, target := range programs {
 		s := service(t, project, name)
 		if want := "pharmavida-ingesta-" + target + ":latest"; s.Image != want {
@@ -75,7 +77,7 @@ func TestImages(t *testing.T) {
 		t.Errorf("%d services, and this test knows %d", got, want)
 	}
 
-	older := load(t, map[string]string{"MYSQL_IMAGE": "mysql:8.0", "RABBITMQ_IMAGE": "rabbitmq:3.12-management", "IMAGE_TAG": "1.2"}, both...)
+	older := load(t, map[string]string{"MYSQL_IMAGE": "mysql:8.0", "RABBITMQ_IMAGE": "rabbitmq:3.12-management", "IMAGE_TAG": "1.2"}, everything...)
 	for name, image := range map[string]string{"mysql": "mysql:8.0", "source-mysql": "mysql:8.0", "rabbitmq": "rabbitmq:3.12-management", "gateway": "pharmavida-ingesta-gateway:1.2"} {
 		if got := service(t, older, name).Image; got != image {
 			t.Errorf("%s runs %s although .env says %s", name, got, image)
@@ -85,7 +87,7 @@ func TestImages(t *testing.T) {
 
 func TestContainerNames(t *testing.T) {
 	want := map[string]string{"mysql": "flowlite-mysql", "rabbitmq": "flowlite-rabbitmq", "redis": "flowlite-redis", "db-init": "flowlite-db-init"}
-	for name, s := range load(t, nil, both...).Services {
+	for name, s := range load(t, nil, everything...).Services {
 		if s.ContainerName != want[name] {
 			t.Errorf("the container of %s is called %q, want %q (\"\": by compose)", name, s.ContainerName, want[name])
 		}
@@ -93,7 +95,7 @@ func TestContainerNames(t *testing.T) {
 }
 
 func TestHealthChecks(t *testing.T) {
-	for name, s := range load(t, nil, both...).Services {
+	for name, s := range load(t, nil, everything...).Services {
 		if slices.Contains(oneShot, name) {
 			if s.Restart != "no" || s.HealthCheck != nil {
 				t.Errorf("%s runs once: restart is %q, want no, and a health check has nobody to ask", name, s.Restart)
@@ -117,7 +119,7 @@ func TestHealthChecks(t *testing.T) {
 
 // The images of the databases set up a new volume with a server of their own, which must not count.
 func TestDatabasesAreAskedOverTheNetwork(t *testing.T) {
-	project := load(t, nil, both...)
+	project := load(t, nil, everything...)
 	for name, part := range map[string]string{
 		"mysql":        "--protocol=tcp --host=127.0.0.1", // it has no network then
 		"source-mysql": "--protocol=tcp --host=127.0.0.1",
@@ -141,7 +143,7 @@ func TestOrder(t *testing.T) {
 		"worker-postgresql": worker,
 		"demo-data":         {"mongodb": healthy, "source-mysql": healthy, "postgresql": healthy},
 	}
-	for name, s := range load(t, nil, both...).Services {
+	for name, s := range load(t, nil, everything...).Services {
 		got := map[string]string{}
 		for other, dependency := range s.DependsOn {
 			got[other] = dependency.Condition
@@ -156,7 +158,7 @@ func TestOrder(t *testing.T) {
 }
 
 func TestEveryServiceIsBounded(t *testing.T) {
-	for name, s := range load(t, nil, both...).Services {
+	for name, s := range load(t, nil, everything...).Services {
 		if s.Deploy == nil || s.Deploy.Resources.Limits == nil {
 			t.Errorf("%s has no limits", name)
 			continue
@@ -183,7 +185,7 @@ func TestEveryServiceIsBounded(t *testing.T) {
 }
 
 func TestPrivileges(t *testing.T) {
-	for name, s := range load(t, nil, both...).Services {
+	for name, s := range load(t, nil, everything...).Services {
 		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged || len(s.CapAdd) > 0 {
 			t.Errorf("%s may get more privileges than it starts with", name)
 		}

@@ -60,7 +60,7 @@ func TestVariablesAreDocumented(t *testing.T) {
 		entry, ok := known[name]
 		if !ok {
 			t.Errorf("docker-compose.yml uses %s, and .env.example does not have it", name)
-		} else if entry.shown && variable.DefaultValue != "" && name != "CATALOG_FILE" && entry.value != variable.DefaultValue {
+		} else if entry.shown && variable.DefaultValue != "" && !strings.HasPrefix(variable.DefaultValue, "$") && name != "CATALOG_FILE" && entry.value != variable.DefaultValue {
 			t.Errorf(".env.example says that the default of %s is %q, and docker-compose.yml takes %q", name, entry.value, variable.DefaultValue)
 		}
 	}
@@ -105,21 +105,21 @@ func TestSecrets(t *testing.T) {
 	for _, name := range secrets {
 		marked[name] = "secret(" + name + ")"
 	}
-	project := load(t, marked, both...)
-	products := append(workers(), "gateway", "db-init")
+	project := load(t, marked, everything...)
+	products := append(workers(), "gateway", "db-init", "check")
 	holders := map[string][]string{
 		"MYSQL_ROOT_PASSWORD":     {"mysql"},
-		"MYSQL_PASSWORD":          {"mysql", "db-init"},
-		"RABBITMQ_PASSWORD":       append([]string{"rabbitmq"}, products...),
-		"RABBITMQ_ADMIN_PASSWORD": {"db-init"},
+		"MYSQL_PASSWORD":          {"mysql", "db-init", "check"},
+		"RABBITMQ_PASSWORD":       products, // the broker gets the administrator's
+		"RABBITMQ_ADMIN_PASSWORD": {"rabbitmq", "db-init", "check"},
 		"REDIS_PASSWORD":          append([]string{"redis"}, products...),
-		"MONGO_PASSWORD":          {"mongodb", "demo-data", "worker-mongodb"},
-		"MONGO_URI":               {"worker-mongodb"},
-		"SOURCE_MYSQL_PASSWORD":   {"source-mysql", "demo-data", "worker-mysql"},
-		"POSTGRES_PASSWORD":       {"postgresql", "demo-data", "worker-postgresql"},
-		"AWS_ACCESS_KEY_ID":       append([]string{"s3"}, workers()...),
-		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3"}, workers()...),
-		"AWS_SESSION_TOKEN":       workers(),
+		"MONGO_PASSWORD":          {"mongodb", "demo-data", "worker-mongodb", "check"},
+		"MONGO_URI":               {"worker-mongodb", "check"},
+		"SOURCE_MYSQL_PASSWORD":   {"source-mysql", "demo-data", "worker-mysql", "check"},
+		"POSTGRES_PASSWORD":       {"postgresql", "demo-data", "worker-postgresql", "check"},
+		"AWS_ACCESS_KEY_ID":       append([]string{"s3", "check"}, workers()...),
+		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3", "check"}, workers()...),
+		"AWS_SESSION_TOKEN":       append(workers(), "check"),
 	}
 	for secret, want := range holders {
 		var got []string
@@ -143,7 +143,7 @@ func TestSecrets(t *testing.T) {
 			if !looksSecret.MatchString(variable) || value == nil || variable == "MYSQL_RANDOM_ROOT_PASSWORD" || variable == "INGESTA_KEY_TEMPLATE" {
 				continue
 			}
-			if !regexp.MustCompile(`^\$\{[A-Z_]+(:-|:\?.*)\}$`).MatchString(fmt.Sprint(value)) {
+			if !regexp.MustCompile(`^(\$\{[A-Z_]+:-)?\$\{[A-Z_]+(:-|:\?.*)\}+$`).MatchString(fmt.Sprint(value)) {
 				t.Errorf("%s of %s is %q: want it from .env alone", variable, name, value)
 			}
 		}

@@ -20,7 +20,7 @@ func mount(s types.ServiceConfig, target string) *types.ServiceVolumeConfig {
 }
 
 func TestDataOutlivesContainers(t *testing.T) {
-	project := load(t, nil, both...)
+	project := load(t, nil, everything...)
 	var used []string
 	for name, target := range map[string]string{
 		"mysql": "/var/lib/mysql", "source-mysql": "/var/lib/mysql", "rabbitmq": "/var/lib/rabbitmq", "redis": "/data",
@@ -41,7 +41,7 @@ func TestDataOutlivesContainers(t *testing.T) {
 
 // All that a container sees of the machine is read-only, and made by nobody.
 func TestMounts(t *testing.T) {
-	project := load(t, map[string]string{"AWS_CREDENTIALS_DIR": "/srv/aws", "CATALOG_FILE": "/srv/my.yaml"}, both...)
+	project := load(t, map[string]string{"AWS_CREDENTIALS_DIR": "/srv/aws", "CATALOG_FILE": "/srv/my.yaml"}, everything...)
 	for name, s := range project.Services {
 		for _, m := range s.Volumes {
 			if m.Type == types.VolumeTypeBind && (!m.ReadOnly || m.Bind == nil || bool(m.Bind.CreateHostPath)) {
@@ -49,8 +49,8 @@ func TestMounts(t *testing.T) {
 			}
 		}
 		credentials := mount(s, "/home/nonroot/.aws")
-		if slices.Contains(workers(), name) != (credentials != nil) {
-			t.Errorf("%s mounts %v: the workers need AWS credentials, and nobody else", name, credentials)
+		if slices.Contains(append(workers(), "check"), name) != (credentials != nil) {
+			t.Errorf("%s mounts %v: the workers and their check need AWS credentials, and nobody else", name, credentials)
 		}
 		if credentials != nil && (credentials.Source != "/srv/aws" || environment(s)["HOME"] != "/home/nonroot") {
 			t.Errorf("%s mounts %s and looks for .aws in %q", name, credentials.Source, environment(s)["HOME"])
