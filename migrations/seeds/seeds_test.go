@@ -374,14 +374,14 @@ func TestVerify(t *testing.T) {
 	d := newDatabase(t)
 	d.seed(t, Options{})
 	migrationstest.Exec(t, d.DB, "UPDATE `User` SET `password` = 'password123' WHERE `email` = ?", juan)
-	migrationstest.Exec(t, d.DB, "UPDATE `User` a JOIN `User` b SET a.`password` = b.`password` WHERE a.`email` = ? AND b.`email` = ?", maria, root)
+	migrationstest.Exec(t, d.DB, "UPDATE `User` a JOIN `User` b SET a.`password` = b.`password` WHERE a.`email` = ? AND b.`email` = ?", maria, ana)
 	migrationstest.Exec(t, d.DB, "UPDATE `User` SET `email` = 'nadie@example.com' WHERE `email` = ?", pedro)
 	checked, err := Verify(t.Context(), d.DB)
 	if err != nil {
 		t.Fatalf("Verify: %v", err)
 	}
 	want := map[string]string{
-		juan: "what is stored is no bcrypt hash", maria: "another password is stored", root: "", pedro: "there is no such user",
+		juan: "what is stored is no bcrypt hash", maria: "another password is stored", ana: "", pedro: "there is no such user",
 	}
 	for _, v := range checked {
 		if v.Problem != want[v.Email] {

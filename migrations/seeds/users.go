@@ -4,7 +4,7 @@ package seeds
 const (
 	juan  = "juan.perez@example.com"
 	maria = "maria.lopez@example.com"
-	root  = "admin@flowlite.com"
+	ana   = "admin@flowlite.com"
 	pedro = "pedro.gomez@example.com"
 )
 
@@ -29,7 +29,7 @@ var people = []person{
 		direccion: "Carrera 7 # 71-52, Bogotá", identificacion: "1000000102",
 	},
 	{
-		email: root, username: "admin", password: "admin123", role: admin, active: true,
+		email: ana, username: "admin", password: "admin123", role: admin, active: true,
 		nombre: "Ana", apellido: "Muñoz", telefono: "+57 320 555 0103",
 		direccion: "Avenida 6 Norte # 25-08, Cali", identificacion: "1000000103",
 	},
