@@ -4,13 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"github.com/go-sql-driver/mysql"
 
 	"github.com/pharmavida/ingesta/shared/config"
 )
@@ -27,27 +22,8 @@ type Config struct {
 	TLS      string        `env:"MYSQL_TLS" envDefault:"preferred"` // false, preferred, true, skip-verify
 }
 
-// connectTimeout bounds reaching the server.
-const connectTimeout = 10 * time.Second
-
 // tlsModes are the values of MYSQL_TLS, which are the driver's.
 var tlsModes = []string{"false", "preferred", "true", "skip-verify"}
-
-// address is where the database is and how to log in, whichever way it was said.
-type address struct {
-	host           string
-	port           int
-	user, password string
-	database       string
-	tls            string
-}
-
-// String shows the address without its password.
-func (a address) String() string {
-	return a.user + "@" + a.hostPort() + "/" + a.database
-}
-
-func (a address) hostPort() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
 
 // String shows where the configuration leads, as user@host:port/database. It is safe to log: the
 // password is not in it, nor is anything of a DATABASE_URL that cannot be read.
@@ -73,24 +49,6 @@ func (c Config) Open() (*sql.DB, error) {
 		return nil, err
 	}
 	return a.open(false)
-}
-
-// open returns a pool; several statements can be sent at once where multi says so.
-func (a address) open(multi bool) (*sql.DB, error) {
-	d := mysql.NewConfig()
-	d.Net, d.Addr = "tcp", a.hostPort()
-	d.User, d.Passwd, d.DBName = a.user, a.password, a.database
-	d.TLSConfig = a.tls
-	d.Timeout = connectTimeout
-	d.ParseTime, d.Loc, d.Params = true, time.UTC, map[string]string{"time_zone": "'+00:00'"}
-	d.MultiStatements = multi
-	d.ConnectionAttributes = "program_name:ingesta"
-	d.Logger = &mysql.NopLogger{} // what it has to say comes back as an error too
-	connector, err := mysql.NewConnector(d)
-	if err != nil {
-		return nil, fmt.Errorf("reading the settings of Flowlite's database: %w", err)
-	}
-	return sql.OpenDB(connector), nil
 }
 
 // address reads the settings, and reports every one that is wrong.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // surveyTimeout bounds taking a survey. The server answers at once, unless somebody alters a table.
@@ -101,6 +103,13 @@ func (s *survey) readRevisions(ctx context.Context, db *sql.DB) error {
 		s.revisions = append(s.revisions, revision.String)
 	}
 	return rows.Err()
+}
+
+// isNoSuchTable reports whether the server says that there is no such table.
+func isNoSuchTable(err error) bool {
+	const noSuchTable = 1146
+	refused, ok := errors.AsType[*mysql.MySQLError](err)
+	return ok && refused.Number == noSuchTable
 }
 
 func (s *survey) readVersion(ctx context.Context, db *sql.DB) error {
