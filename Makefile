@@ -4,7 +4,7 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-STACK := bin/local/stack -root .
+LOCAL_STACK := bin/local/stack -root .
 
 ##@ Help
 
@@ -51,19 +51,19 @@ stack-tool:
 
 .PHONY: up
 up: stack-tool ## start servers, demo data, gateway and workers; write .local/env
-	@$(STACK) up
+	@$(LOCAL_STACK) up
 
 .PHONY: down
 down: stack-tool ## stop everything that up started, and nothing else
-	@$(STACK) down -all
+	@$(LOCAL_STACK) down -all
 
 .PHONY: status
 status: stack-tool ## show what runs, since when, on which port
-	@$(STACK) status
+	@$(LOCAL_STACK) status
 
 .PHONY: clean
 clean: stack-tool ## stop the stack and remove its data, .local and bin
-	@$(STACK) clean -all
+	@$(LOCAL_STACK) clean -all
 
 ##@ Operations, on the local stack or the containers, whichever runs (see deploy/runbooks)
 
