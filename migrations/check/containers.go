@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ComposeProject is the name under which docker-compose.yml starts its containers.
-const ComposeProject = "pharmavida-ingesta"
+// composeProject is the name under which docker-compose.yml starts its containers.
+const composeProject = "pharmavida-ingesta"
 
 // oneShot are the services of docker-compose.yml that do their work and end.
 var oneShot = []string{"db-init", "demo-data"}
@@ -20,7 +20,7 @@ var oneShot = []string{"db-init", "demo-data"}
 // its services. dockerHost is the value of DOCKER_HOST, unix:// or tcp:// without TLS; empty means
 // the usual socket. Nobody needs Docker: when no engine answers, or it has no container of ours,
 // the check is skipped. An engine that does answer, but not as one, is a failure.
-func Containers(dockerHost string) Check { return containers(dockerHost, ComposeProject) }
+func Containers(dockerHost string) Check { return containers(dockerHost, composeProject) }
 
 func containers(dockerHost, project string) Check {
 	return Check{Service: Docker, Title: "containers", Run: func(ctx context.Context) []Finding {

@@ -83,7 +83,6 @@ func (c listedContainer) service() string { return c.Labels["com.docker.compose.
 
 // inspectedContainer is a container as the engine describes it alone, as far as it is used here.
 type inspectedContainer struct {
-	ID           string `json:"Id"`
 	Name         string
 	RestartCount int
 	State        struct {

@@ -178,7 +178,7 @@ func (d *dockerd) record(t *testing.T, project string, ids map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := strings.NewReplacer(project+".", "", project, ComposeProject).Replace(string(content))
+	named := strings.NewReplacer(project+".", "", project, composeProject).Replace(string(content))
 	if err := os.WriteFile(recording, []byte(named+"\n"), 0o644); err != nil {
 		t.Fatalf("writing the recording: %v", err)
 	}
