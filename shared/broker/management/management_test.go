@@ -96,7 +96,7 @@ func (s settings) declare(t testing.TB) {
 	}
 }
 
-// verify returns what is wrong on the broker.
+// verify returns what is wrong on the broker, with the advice where there is one.
 func (s settings) verify(t testing.TB) []string {
 	t.Helper()
 	findings, err := s.client().Verify(t.Context(), definitions(t), databases)
@@ -105,7 +105,7 @@ func (s settings) verify(t testing.TB) []string {
 	}
 	texts := make([]string, len(findings))
 	for i, f := range findings {
-		texts[i] = f.String()
+		texts[i] = strings.TrimSuffix(f.Subject+" "+f.Problem+": "+f.Advice, ": ")
 	}
 	return texts
 }

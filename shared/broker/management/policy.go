@@ -3,6 +3,7 @@ package management
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -50,7 +51,7 @@ func ParseDefinitions(text []byte) (Definitions, error) {
 		return Definitions{}, fmt.Errorf("reading the broker's definitions: %w", err)
 	}
 	if len(d.Policies) == 0 {
-		return Definitions{}, fmt.Errorf("reading the broker's definitions: no policy is in them")
+		return Definitions{}, errors.New("reading the broker's definitions: no policy is in them")
 	}
 	for _, p := range d.Policies {
 		if _, err := regexp.Compile(p.Pattern); err != nil {

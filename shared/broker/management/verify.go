@@ -20,13 +20,6 @@ type Finding struct {
 	Advice string
 }
 
-func (f Finding) String() string {
-	if f.Advice == "" {
-		return f.Subject + " " + f.Problem
-	}
-	return f.Subject + " " + f.Problem + ": " + f.Advice
-}
-
 // Verify looks for everything that Apply and broker.Declare bring about for these databases, and
 // returns what is missing or different; nothing when all is in place. It changes nothing. It takes
 // the tag monitoring and permissions on the virtual host; errors are of *Error, NotFound when there
