@@ -3,8 +3,9 @@
 // ends.
 //
 // Every program has --check-config, which says all that is wrong with the configuration at once,
-// and --version; one that serves has --healthcheck, for containers that hold nothing but the program. A configuration that is wrong keeps a program from starting, with the same words
-// and the same exit code; a variable that is probably a typing error only does under --check-config.
+// and --version; one that serves has --healthcheck, for containers that hold nothing but the
+// program. A configuration that is wrong keeps a program from starting, with the same words and the
+// same exit code; a variable that is probably a typing error only does under --check-config.
 package program
 
 import (
