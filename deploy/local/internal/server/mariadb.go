@@ -37,8 +37,13 @@ func (m MariaDB) prepare(ctx context.Context) (Launch, error) {
 	if err != nil {
 		return Launch{}, err
 	}
-	if err := account.MkdirAll(m.Data); err != nil {
-		return Launch{}, err
+	// A server that starts deletes the temporary tables that it finds in its folder for them: in a
+	// shared one also those of another server.
+	temporary := filepath.Join(m.Data, "tmp")
+	for _, folder := range []string{m.Data, temporary} {
+		if err := account.MkdirAll(folder); err != nil {
+			return Launch{}, err
+		}
 	}
 	files := filepath.Join(m.Data, "files")
 	err = initialise(files, account, func(unfinished string) error {
@@ -69,7 +74,7 @@ func (m MariaDB) prepare(ctx context.Context) (Launch, error) {
 	return Launch{
 		Command: process.Command{
 			Path: mariadbd,
-			Args: []string{"--no-defaults", "--datadir=" + files, "--bind-address=" + Host, "--port=" + strconv.Itoa(m.Port),
+			Args: []string{"--no-defaults", "--datadir=" + files, "--tmpdir=" + temporary, "--bind-address=" + Host, "--port=" + strconv.Itoa(m.Port),
 				"--socket=" + filepath.Join(m.Data, "socket"), "--pid-file=" + filepath.Join(m.Data, "pid"),
 				"--init-file=" + accounts, "--skip-name-resolve", "--default-time-zone=+00:00",
 				"--character-set-server=utf8mb4", "--collation-server=utf8mb4_unicode_ci",
