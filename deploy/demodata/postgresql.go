@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,9 +24,6 @@ type postgresSource struct {
 }
 
 func (postgresSource) Database() ingest.Database { return ingest.PostgreSQL }
-
-// closeTimeout is how long taking leave of the server may take.
-const closeTimeout = 3 * time.Second
 
 // Load makes the tables anew unless they stand, all in one transaction.
 func (s postgresSource) Load(ctx context.Context, size Size) (made string, err error) {

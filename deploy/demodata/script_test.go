@@ -14,7 +14,7 @@ func TestScript(t *testing.T) {
 			rows[table]++
 		}
 		big := newScript(text, "last", rows)
-		if left := strings.ReplaceAll(small.sql, "{{1 to …}}", ""); strings.Contains(left, "{{") {
+		if left := strings.ReplaceAll(small.sql, "{{1 to …}}", ""); strings.Contains(left, "{{") { // a comment names that one
 			t.Errorf("%s: a placeholder is left in the script", name)
 		}
 		if !strings.Contains(small.sql, "'"+small.mark+"'") {

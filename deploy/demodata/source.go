@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -25,6 +24,9 @@ type source interface {
 	// Load brings the database to the size and says what it made; "" when it stood already.
 	Load(ctx context.Context, size Size) (made string, err error)
 }
+
+// closeTimeout is how long taking leave of a server may take.
+const closeTimeout = 3 * time.Second
 
 var databases = []ingest.Database{ingest.MongoDB, ingest.MySQL, ingest.PostgreSQL}
 
@@ -69,36 +71,4 @@ func open[C any, P pinger](environ []string, newPinger func(C, *slog.Logger) (P,
 		return nil, err
 	}
 	return newSource(cfg, p), nil
-}
-
-// The pause between two tries of a server that does not answer, which doubles from one to the next.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 3 * time.Second
-)
-
-// await asks until the server answers, for so long at most. A refusal that will not pass, as of a
-// login, ends the wait at once.
-func await(ctx context.Context, s pinger, within time.Duration, log *slog.Logger) error {
-	limit, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("it did not answer within %s", within))
-	defer cancel()
-	var last error
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := s.Ping(limit)
-		switch {
-		case err == nil:
-			return nil
-		case limit.Err() != nil: // the answer is the end of our patience, not the server's
-		case !ingest.IsTransient(err):
-			return err
-		case last == nil || last.Error() != err.Error():
-			log.Info("waiting for the server", "error", err)
-			last = err
-		}
-		select {
-		case <-limit.Done():
-			return errors.Join(context.Cause(limit), last)
-		case <-time.After(pause):
-		}
-	}
 }
