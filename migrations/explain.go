@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -54,6 +55,10 @@ func explain(ctx context.Context, at address, doing string, err error) error {
 		if errors.Is(err, login) {
 			return &ServerError{Message: fmt.Sprintf("%s: the server at %s does not agree on how to log in: %v; MYSQL_TLS=preferred fits most servers", doing, at.hostPort(), err), cause: err}
 		}
+	}
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return &ServerError{cause: err, Message: fmt.Sprintf(
+			"%s: the certificate of the MySQL server at %s is not trusted (%v): add its authority to the system's, or set MYSQL_TLS to preferred or skip-verify", doing, at.hostPort(), err)}
 	}
 	if _, network := errors.AsType[net.Error](err); network ||
 		errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, net.ErrClosed) ||

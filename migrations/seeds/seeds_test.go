@@ -252,7 +252,7 @@ func TestClean(t *testing.T) {
 // A failure in the middle, of a delete or of the last insert, leaves all as it was.
 func TestCleanFails(t *testing.T) {
 	for name, obstacle := range map[string]string{
-		"while deleting":  "CREATE TABLE `Session` (`id_user` CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci, FOREIGN KEY (`id_user`) REFERENCES `User` (`id_user`)) SELECT `id_user` FROM `User`",
+		"while deleting":  "CREATE TABLE `Session` (`id_user` CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci, FOREIGN KEY (`id_user`) REFERENCES `User` (`id_user`)); INSERT INTO `Session` SELECT `id_user` FROM `User`",
 		"while inserting": "CREATE TRIGGER `obstacle` BEFORE INSERT ON `Insights` FOR EACH ROW BEGIN IF NEW.`title` LIKE 'Aún%' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'an obstacle'; END IF; END",
 	} {
 		t.Run(name, func(t *testing.T) {
