@@ -8,12 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pharmavida/ingesta/deploy/rabbitmq"
 	"github.com/pharmavida/ingesta/migrations/check"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/broker/management"
-	"github.com/pharmavida/ingesta/shared/catalog"
-	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 // checkMessages sends a message through the broker and back, over AMQP.
@@ -171,25 +168,4 @@ func managementFailure(err error) check.Outcome {
 		}
 	}
 	return check.Fail(err, step)
-}
-
-// brokerConfig is what it takes to prepare a broker and to look at it.
-type brokerConfig struct {
-	Broker      broker.Config
-	Management  management.Config
-	CatalogFile string `env:"CATALOG_FILE"`
-}
-
-// wanted returns what has to be on the broker: the policies, and queues for the catalog's databases.
-func (c brokerConfig) wanted() (management.Definitions, []ingest.Database, error) {
-	datasets, err := catalog.Load(c.CatalogFile)
-	if err != nil {
-		return management.Definitions{}, nil, fmt.Errorf("CATALOG_FILE: %w", err)
-	}
-	var databases []ingest.Database
-	for _, db := range datasets.Databases() {
-		databases = append(databases, db.Name)
-	}
-	definitions, err := management.ParseDefinitions(rabbitmq.Definitions())
-	return definitions, databases, err
 }

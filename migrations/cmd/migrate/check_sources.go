@@ -115,23 +115,3 @@ func (t *tool) sourceFailure(variables string, err error) check.Outcome {
 	}
 	return check.Fail(err, step, lines...)
 }
-
-// anySet reports whether a variable of this prefix is set.
-func (t *tool) anySet(prefix string) bool {
-	for _, variable := range t.process.Environ {
-		if strings.HasPrefix(variable, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// getenv returns the value of a variable, empty when it is not set. Of several the last one counts.
-func (t *tool) getenv(name string) (value string) {
-	for _, variable := range t.process.Environ {
-		if v, ok := strings.CutPrefix(variable, name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pharmavida/ingesta/migrations"
 	"github.com/pharmavida/ingesta/migrations/seeds"
@@ -62,13 +63,13 @@ func (t *tool) initCommand() *cobra.Command {
 // initialise prepares the three servers side by side: none waits for another one's start.
 func (t *tool) initialise(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger) error {
 	var schema, messages, store []string // what is to be told, in the order of the servers
-	var group errgroup.Group             // each says what is wrong with its server: one failure hides no other
-	var problems [3]error
-	group.Go(func() error { schema, problems[0] = initSchema(ctx, cfg, seed, log); return nil })
-	group.Go(func() error { messages, problems[1] = initBroker(ctx, cfg.Messages, log); return nil })
-	group.Go(func() error { store, problems[2] = initRedis(ctx, cfg, log); return nil })
-	_ = group.Wait()
-	for _, line := range append(append(schema, messages...), store...) {
+	var problems [3]error                // each says what is wrong with its server: one failure hides no other
+	var running sync.WaitGroup
+	running.Go(func() { schema, problems[0] = initSchema(ctx, cfg, seed, log) })
+	running.Go(func() { messages, problems[1] = initBroker(ctx, cfg.Messages, log) })
+	running.Go(func() { store, problems[2] = initRedis(ctx, cfg, log) })
+	running.Wait()
+	for _, line := range slices.Concat(schema, messages, store) {
 		t.say("%s", line)
 	}
 	return errors.Join(problems[:]...)
@@ -156,8 +157,8 @@ func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) ([]stri
 	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (mayPass bool, err error) {
 		more, err := client.Apply(ctx, definitions)
 		changes = append(changes, more...)
-		var refused *management.Error
-		return errors.As(err, &refused) && (refused.Kind == management.Unreachable || refused.Kind == management.Failed), err
+		refused, ok := errors.AsType[*management.Error](err)
+		return ok && (refused.Kind == management.Unreachable || refused.Kind == management.Failed), err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rabbitmq: %w", err)

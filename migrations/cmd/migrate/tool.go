@@ -6,19 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/shared/program"
 	"github.com/pharmavida/ingesta/shared/telemetry"
-	"github.com/pharmavida/ingesta/workers/mongodb"
-	"github.com/pharmavida/ingesta/workers/mysql"
-	"github.com/pharmavida/ingesta/workers/postgresql"
-	"github.com/pharmavida/ingesta/workers/upload"
 )
 
 // tool is what every command works with.
@@ -107,14 +101,6 @@ func unexpected(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// load fills cfg from the environment. What is wrong with it is a usageError.
-func (t *tool) load(cfg any) error {
-	if _, err := config.Load(cfg, t.process.Environ); err != nil {
-		return usageError{fmt.Errorf("the configuration is wrong: %w", err)}
-	}
-	return nil
-}
-
 // logger returns the log for what happens meanwhile; results go to standard output. It is for
 // people unless LOG_FORMAT says otherwise.
 func (t *tool) logger() (*slog.Logger, error) {
@@ -122,35 +108,12 @@ func (t *tool) logger() (*slog.Logger, error) {
 	if err := t.load(&cfg); err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(t.process.Environ, func(v string) bool { return strings.HasPrefix(v, "LOG_FORMAT=") }) {
+	if !t.anySet("LOG_FORMAT=") {
 		cfg.Format = telemetry.Text
 	}
 	log := telemetry.NewLogger(t.process.Stderr, cfg, "migrate")
 	jobstore.LogClient(log)
 	return log, nil
-}
-
-// checkConfig says all that is wrong with the configuration of init and check.
-func (t *tool) checkConfig() error {
-	var everything struct {
-		Telemetry telemetry.Config
-		Init      initConfig
-		Check     struct {
-			Upload     upload.Config
-			MongoDB    mongodb.Config
-			MySQL      mysql.Config
-			PostgreSQL postgresql.Config
-		}
-	}
-	warnings, err := config.Load(&everything, t.process.Environ)
-	for _, warning := range warnings {
-		err = errors.Join(err, errors.New(warning))
-	}
-	if err != nil {
-		return usageError{fmt.Errorf("the configuration is wrong: %w", err)}
-	}
-	t.say("the configuration is valid")
-	return nil
 }
 
 // say writes a line to standard output.
