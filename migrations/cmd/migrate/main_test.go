@@ -41,11 +41,12 @@ type said struct {
 
 func (s said) all() string { return s.stdout + s.stderr }
 
-// migrate runs one command line, answering "yes" or whatever is given when it asks.
+// migrate runs one command line, and gives no answer when it asks.
 func (s system) migrate(ctx context.Context, args ...string) said {
 	return s.answering(ctx, "", args...)
 }
 
+// answering runs one command line, and gives the answer when it asks.
 func (s system) answering(ctx context.Context, answer string, args ...string) said {
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, program.Process{Args: args, Environ: s.environ, Stdin: strings.NewReader(answer), Stdout: &stdout, Stderr: &stderr})
@@ -311,7 +312,7 @@ func TestCheckNamesWhoDoesNotAnswer(t *testing.T) {
 	} {
 		t.Run(test.setting, func(t *testing.T) {
 			t.Parallel()
-			got := s.with(test.setting, "INGESTA_S3_ATTEMPTS=1").migrate(t.Context(), "check", "--json")
+			got := s.with(test.setting, "INGESTA_S3_ATTEMPTS=1", "MONGO_CONNECT_TIMEOUT=5s").migrate(t.Context(), "check", "--json")
 			var report struct {
 				OK     bool
 				Checks []struct {
