@@ -45,7 +45,8 @@ func (s servers) stack(t *testing.T, args ...string) {
 	}
 }
 
-// migrate runs bin/migrate with the stack's environment.
+// migrate runs bin/migrate with the stack's environment. A MongoDB that is stopped is asked again and
+// again until MONGO_CONNECT_TIMEOUT is over, which the default makes long.
 func (s servers) migrate(args ...string) (stdout string, err error) {
 	env := filepath.Join(s.root, ".local", s.name, "env")
 	return s.run("/bin/sh", append([]string{"-c", `set -a; . "$1"; MONGO_CONNECT_TIMEOUT=2s; shift; exec "$@"`, "sh", env,
