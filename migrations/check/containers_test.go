@@ -193,6 +193,7 @@ func TestContainersWithoutAny(t *testing.T) {
 		{"no socket", "unix://" + filepath.Join(t.TempDir(), "docker.sock"), StatusSkipped, "no engine answers: dial unix"},
 		{"a closed port", "tcp://" + closed.Listener.Addr().String(), StatusSkipped, "no engine answers: dial tcp"},
 		{"ssh", "ssh://user:geheim@example.com", StatusSkipped, "unix and tcp only"},
+		{"a login", "tcp://user:geheim@127.0.0.1:1", StatusSkipped, "no address"},
 		{"no address", "docker.sock", StatusSkipped, "no address"},
 		{"no container", empty, StatusSkipped, "no container of the project pharmavida-ingesta"},
 		{"a page", page, StatusFailed, "is no Docker engine"},

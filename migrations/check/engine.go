@@ -29,6 +29,8 @@ type engine struct {
 	address string // for people
 }
 
+var errNoAddress = errors.New("DOCKER_HOST is no address: use unix:///path or tcp://host:port")
+
 // newEngine returns a client of the engine at host, as DOCKER_HOST names it; empty is the default.
 // It connects to nothing yet. close must be called.
 func newEngine(host string) (*engine, error) {
@@ -38,7 +40,7 @@ func newEngine(host string) (*engine, error) {
 	scheme, address, ok := strings.Cut(host, "://")
 	address = strings.TrimSuffix(address, "/")
 	if !ok || address == "" {
-		return nil, errors.New("DOCKER_HOST is no address: use unix:///path or tcp://host:port")
+		return nil, errNoAddress
 	}
 	e := &engine{base: "http://docker", address: address}
 	network := "unix"
@@ -46,6 +48,9 @@ func newEngine(host string) (*engine, error) {
 	case "unix":
 	case "tcp", "http":
 		network = "tcp"
+		if strings.Contains(address, "@") { // the end of a login, which must not be shown
+			return nil, errNoAddress
+		}
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			e.address = net.JoinHostPort(strings.Trim(address, "[]"), "2375")
 		}

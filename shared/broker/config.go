@@ -28,6 +28,9 @@ type Config struct {
 	ConfirmTimeout time.Duration `env:"INGESTA_CONFIRM_TIMEOUT" envDefault:"5s"`
 }
 
+// maxName is how long a name may be in AMQP 0-9-1: a short string, in bytes.
+const maxName = 255
+
 // maxDelay keeps the time-to-live of a delay queue within the 32 bits that every broker accepts.
 const maxDelay = 24 * 24 * time.Hour
 
@@ -40,8 +43,8 @@ func (c Config) Validate() error {
 	if c.Port < 1 || c.Port > 65535 {
 		errs = append(errs, fmt.Errorf("RABBITMQ_PORT is %d: use 1 to 65535", c.Port))
 	}
-	if c.Queue == "" || strings.HasPrefix(c.Queue, "amq.") || strings.HasPrefix(c.Queue, prefix) {
-		errs = append(errs, fmt.Errorf("RABBITMQ_QUEUE is %q: use a name that is not empty and does not begin with amq. or %s", c.Queue, prefix))
+	if c.Queue == "" || len(c.Queue) > maxName || strings.HasPrefix(c.Queue, "amq.") || strings.HasPrefix(c.Queue, prefix) {
+		errs = append(errs, fmt.Errorf("RABBITMQ_QUEUE is %.40q: use a name that is not empty, has at most %d bytes and does not begin with amq. or %s", c.Queue, maxName, prefix))
 	}
 	if len(c.Delays) == 0 {
 		errs = append(errs, errors.New("INGESTA_RETRY_DELAYS is empty: name at least one delay"))

@@ -100,6 +100,7 @@ func TestConfigValidate(t *testing.T) {
 		"no host":             {func(c *broker.Config) { c.Host = "" }, "RABBITMQ_HOST"},
 		"port 0":              {func(c *broker.Config) { c.Port = 0 }, "RABBITMQ_PORT"},
 		"no queue":            {func(c *broker.Config) { c.Queue = "" }, "RABBITMQ_QUEUE"},
+		"long queue":          {func(c *broker.Config) { c.Queue = strings.Repeat("q", 256) }, "RABBITMQ_QUEUE"},
 		"reserved queue":      {func(c *broker.Config) { c.Queue = "amq.x" }, "RABBITMQ_QUEUE"},
 		"one of our queues":   {func(c *broker.Config) { c.Queue = "ingesta.dead" }, "RABBITMQ_QUEUE"},
 		"no delays":           {func(c *broker.Config) { c.Delays = nil }, "INGESTA_RETRY_DELAYS is empty"},

@@ -9,8 +9,7 @@ import (
 )
 
 // Durability returns what is wrong with the server's settings for a store of jobs, in sentences
-// for the log: none when it is fine. A server that lets us see only part of its settings is judged
-// by that part.
+// for the log: none when it is fine. What the server does not let us see is one of them.
 func (s *Store) Durability(ctx context.Context) ([]string, error) {
 	const doing = "inspecting redis"
 	ctx, cancel := s.bounded(ctx)
@@ -50,23 +49,32 @@ func forbidden(err error) bool {
 // complaints judges settings by the names that INFO and CONFIG give them.
 func complaints(settings map[string]string) []string {
 	var found []string
-	either := func(info, config, fallback string) string {
+	either := func(info, config string) string {
 		for _, name := range []string{info, config} {
 			if value, ok := settings[name]; ok {
 				return value
 			}
 		}
-		return fallback
+		return ""
 	}
-	if aof := either("aof_enabled", "appendonly", "1"); aof == "0" || aof == "no" {
+	switch either("aof_enabled", "appendonly") {
+	case "":
+		found = append(found, "redis does not tell whether it keeps an append-only file (let its user run INFO)")
+	case "0", "no":
 		found = append(found, "redis keeps no append-only file: a restart loses the jobs since the last snapshot (set appendonly yes)")
-	} else if settings["appendfsync"] == "no" {
-		found = append(found, "redis leaves writing its append-only file to the operating system: a power failure loses up to half a minute of jobs (set appendfsync everysec or always)")
+	default:
+		if settings["appendfsync"] == "no" {
+			found = append(found, "redis leaves writing its append-only file to the operating system: a power failure loses up to half a minute of jobs (set appendfsync everysec or always)")
+		}
 	}
 	if settings["aof_last_write_status"] == "err" {
 		found = append(found, "redis could not write its append-only file the last time it tried: look at its disk")
 	}
-	if policy := either("maxmemory_policy", "maxmemory-policy", "noeviction"); policy != "noeviction" {
+	switch policy := either("maxmemory_policy", "maxmemory-policy"); policy {
+	case "noeviction":
+	case "":
+		found = append(found, "redis does not tell what it evicts when memory runs out (let its user run INFO)")
+	default:
 		found = append(found, "redis evicts keys when memory runs out (maxmemory-policy "+policy+"): jobs would vanish (set noeviction)")
 	}
 	return found

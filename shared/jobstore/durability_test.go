@@ -18,13 +18,15 @@ func TestComplaints(t *testing.T) {
 		settings map[string]string
 		want     []string // a word of each complaint
 	}{
-		{map[string]string{}, nil},
+		{map[string]string{}, []string{"append-only", "evicts"}},
+		{map[string]string{"maxmemory_policy": "noeviction"}, []string{"append-only"}},
+		{map[string]string{"appendonly": "yes"}, []string{"evicts"}},
 		{map[string]string{"aof_enabled": "1", "maxmemory_policy": "noeviction", "appendfsync": "everysec", "aof_last_write_status": "ok"}, nil},
-		{map[string]string{"aof_enabled": "0"}, []string{"appendonly"}},
-		{map[string]string{"appendonly": "no"}, []string{"appendonly"}},
-		{map[string]string{"aof_enabled": "1", "appendfsync": "no"}, []string{"appendfsync"}},
-		{map[string]string{"aof_enabled": "1", "aof_last_write_status": "err"}, []string{"disk"}},
-		{map[string]string{"maxmemory_policy": "allkeys-lru"}, []string{"evicts"}},
+		{map[string]string{"aof_enabled": "0", "maxmemory_policy": "noeviction"}, []string{"appendonly"}},
+		{map[string]string{"appendonly": "no", "maxmemory_policy": "noeviction"}, []string{"appendonly"}},
+		{map[string]string{"aof_enabled": "1", "maxmemory_policy": "noeviction", "appendfsync": "no"}, []string{"appendfsync"}},
+		{map[string]string{"aof_enabled": "1", "maxmemory_policy": "noeviction", "aof_last_write_status": "err"}, []string{"disk"}},
+		{map[string]string{"aof_enabled": "1", "maxmemory_policy": "allkeys-lru"}, []string{"evicts"}},
 		{map[string]string{"maxmemory-policy": "volatile-ttl", "appendonly": "no"}, []string{"appendonly", "evicts"}},
 	} {
 		got := complaints(c.settings)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // userTag lets the application's user look at its queues and at alarms, and change nothing.
@@ -15,12 +14,12 @@ const userTag = "monitoring"
 // was in place. It takes the tag administrator. It sees to it that
 //
 //   - the virtual host exists;
-//   - the application's user exists when it is not the one that is logged in here, and can log in
-//     with its password;
+//   - the application's user exists, with its password, when it is not the one that is logged in here;
 //   - both have permissions on the virtual host; an operator's narrower ones stay;
 //   - the policies are those of the definitions, and the broker really has them then.
 //
-// Policies of other names, and tags and permissions that are there already, stay as they are. After
+// Policies of other names stay as they are, and so do users that are there, with their passwords,
+// tags and permissions. After
 // an error a part may be done; Apply may be repeated. Errors of the broker are of *Error.
 //
 // It does not declare queues: see broker.Declare, which works once this has.
@@ -74,36 +73,23 @@ func (c *Client) ensurePermissions(ctx context.Context, user string) (change str
 	return fmt.Sprintf("user %q given permissions on virtual host %q", user, c.broker.VHost), nil
 }
 
-// ensureUser creates the application's user, or gives it the configured password and the tag if it
-// cannot log in with them. It leaves alone the user that is logged in here.
+// ensureUser creates the application's user. One that is there, and the one that is logged in here,
+// is left alone: others may log in as it. Whether its password is the configured one, the first
+// connection over AMQP tells.
 func (c *Client) ensureUser(ctx context.Context) (change string, err error) {
-	name, password := c.broker.User, c.broker.Password.Reveal()
+	name := c.broker.User
 	if name == c.user {
 		return "", nil
 	}
-	application := c.as(name, password)
-	if err = application.get(ctx, "logging in as user "+name, path("whoami"), nil); err == nil {
-		return "", nil
-	}
-	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Unauthorized {
-		return "", err
-	}
-	var found struct{ Tags []string }
 	at := path("users", name)
-	err = c.get(ctx, "looking for user "+name, at, &found)
-	change = fmt.Sprintf("user %q given its password and the tag %s", name, userTag)
-	if missing(err) {
-		change = fmt.Sprintf("user %q created", name)
-	} else if err != nil {
+	if err := c.get(ctx, "looking for user "+name, at, nil); !missing(err) {
 		return "", err
 	}
-	if !slices.Contains(found.Tags, userTag) {
-		found.Tags = append(found.Tags, userTag)
-	}
-	if err := c.put(ctx, "setting user "+name, at, map[string]string{"password": password, "tags": strings.Join(found.Tags, ",")}); err != nil {
+	err = c.put(ctx, "creating user "+name, at, map[string]string{"password": c.broker.Password.Reveal(), "tags": userTag})
+	if err != nil {
 		return "", err
 	}
-	return change, application.get(ctx, "logging in as user "+name, path("whoami"), nil)
+	return fmt.Sprintf("user %q created", name), nil
 }
 
 // ensurePolicies sets the policies that are missing or different, and makes sure of the result. One

@@ -335,7 +335,8 @@ func TestPolicyOfAnotherQueue(t *testing.T) {
 	})
 }
 
-// A user who exists keeps tags and permissions that an operator gave, and gets the password.
+// A user who exists keeps the password, the tags and the permissions that an operator gave: others
+// may log in as it.
 func TestUserWhoExists(t *testing.T) {
 	s := load(t, stacktest.VHost(t))
 	name := s.Broker.User
@@ -345,8 +346,7 @@ func TestUserWhoExists(t *testing.T) {
 	s.apply(t)
 	var user struct{ Tags []string }
 	stacktest.Management(t, http.MethodGet, "/api/users/"+name, nil, &user)
-	slices.Sort(user.Tags)
-	if want := []string{"monitoring", "policymaker"}; !slices.Equal(user.Tags, want) {
+	if want := []string{"policymaker"}; !slices.Equal(user.Tags, want) {
 		t.Errorf("the user has the tags %q, want %q", user.Tags, want)
 	}
 	var permissions map[string]string
@@ -356,6 +356,10 @@ func TestUserWhoExists(t *testing.T) {
 			t.Errorf("the permission to %s is %q, want %q as the operator left it", what, permissions[what], pattern)
 		}
 	}
+	if err := broker.Declare(t.Context(), s.Broker, databases); !errors.Is(err, broker.ErrCredentials) {
+		t.Errorf("with another password than the user's: %v, want %v", err, broker.ErrCredentials)
+	}
+	s.Broker.Password = "another-one"
 	s.declare(t)
 	if _, err := broker.Probe(t.Context(), s.Broker); err != nil {
 		t.Errorf("probing with narrow permissions: %v", err)
