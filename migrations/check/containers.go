@@ -14,7 +14,7 @@ import (
 const composeProject = "pharmavida-ingesta"
 
 // oneShot are the services of docker-compose.yml that do their work and end.
-var oneShot = []string{"db-init", "demo-data"}
+var oneShot = []string{"db-init", "demo-data", "check"}
 
 // Containers looks at the containers that docker-compose.yml started, with a finding for each of
 // its services. dockerHost is the value of DOCKER_HOST, unix:// or tcp:// without TLS; empty means

@@ -33,7 +33,7 @@ func await(ctx context.Context, server string, log *slog.Logger, look func(conte
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("waiting for %s: %w: %w", server, context.Cause(ctx), err)
+			return fmt.Errorf("waiting for it: %w: %w", context.Cause(ctx), err)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (t *tool) checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "with versions, row counts, queues and columns")
-	cmd.Flags().StringSliceVar(&services, "service", nil, "only this service (may be repeated): docker, mysql, rabbitmq, redis, s3, mongodb, postgresql")
+	cmd.Flags().StringSliceVar(&services, "service", nil, fmt.Sprintf("only this service of %v (may be repeated)", check.Services()))
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for machines")
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "of each server")
 	return cmd

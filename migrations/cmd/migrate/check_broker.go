@@ -11,6 +11,7 @@ import (
 	"github.com/pharmavida/ingesta/migrations/check"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/broker/management"
+	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 // checkMessages sends a message through the broker and back, over AMQP.
@@ -33,8 +34,10 @@ func messageStep(err error) string {
 		return startIt("rabbitmq") + "; it takes some seconds to start"
 	case errors.Is(err, broker.ErrCredentials):
 		return "set RABBITMQ_USER and RABBITMQ_PASSWORD to an account of the broker, or make it: migrate init"
-	case errors.Is(err, broker.ErrVHost), errors.Is(err, broker.ErrForbidden):
+	case errors.Is(err, broker.ErrVHost):
 		return "mend RABBITMQ_VHOST, or make host and permissions: migrate init"
+	case errors.Is(err, broker.ErrForbidden):
+		return "give RABBITMQ_USER the permissions configure, write and read on RABBITMQ_VHOST"
 	case errors.Is(err, broker.ErrBlocked):
 		return "free memory or disk on the broker's machine"
 	default:
@@ -47,7 +50,12 @@ func messageStep(err error) string {
 func (t *tool) checkBroker() check.Check {
 	var cfg brokerConfig
 	return check.Check{Service: check.RabbitMQ, Title: "management", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
+		definitions, databases, err := cfg.wanted()
+		if err != nil {
+			return []check.Finding{{Outcome: check.Fail(err, "mend the catalog")}}
+		}
 		client := management.New(cfg.Management, cfg.Broker)
+		var queues []management.Queue
 		return check.Walk(ctx,
 			check.Step{Title: "management", Gate: true, Run: func(ctx context.Context) check.Outcome {
 				o, err := client.Overview(ctx)
@@ -58,10 +66,15 @@ func (t *tool) checkBroker() check.Check {
 			}},
 			check.Step{Title: "alarms", Run: func(ctx context.Context) check.Outcome { return judgeNodes(ctx, client) }},
 			check.Step{Title: "topology and policies", Run: func(ctx context.Context) check.Outcome {
-				return judgeTopology(ctx, client, cfg)
+				return judgeTopology(ctx, client, definitions, databases)
 			}},
-			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome { return judgeConsumers(ctx, client, cfg) }},
-			check.Step{Title: "dead letters", Run: func(ctx context.Context) check.Outcome { return judgeDead(ctx, client) }},
+			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome {
+				if queues, err = client.Queues(ctx); err != nil {
+					return managementFailure(err)
+				}
+				return judgeConsumers(queues, databases)
+			}},
+			check.Step{Title: "dead letters", Run: func(context.Context) check.Outcome { return judgeDead(queues) }},
 		)
 	})}
 }
@@ -86,11 +99,7 @@ func judgeNodes(ctx context.Context, client *management.Client) check.Outcome {
 	return check.OK(fmt.Sprintf("none on %d node(s)", len(nodes)))
 }
 
-func judgeTopology(ctx context.Context, client *management.Client, cfg brokerConfig) check.Outcome {
-	definitions, databases, err := cfg.wanted()
-	if err != nil {
-		return check.Fail(err, "mend the catalog")
-	}
+func judgeTopology(ctx context.Context, client *management.Client, definitions management.Definitions, databases []ingest.Database) check.Outcome {
 	findings, err := client.Verify(ctx, definitions, databases)
 	if err != nil {
 		return managementFailure(err)
@@ -110,15 +119,7 @@ func judgeTopology(ctx context.Context, client *management.Client, cfg brokerCon
 }
 
 // judgeConsumers says which workers are there. That none is there is no fault of the infrastructure.
-func judgeConsumers(ctx context.Context, client *management.Client, cfg brokerConfig) check.Outcome {
-	_, databases, err := cfg.wanted()
-	if err != nil {
-		return check.Fail(err, "mend the catalog")
-	}
-	queues, err := client.Queues(ctx)
-	if err != nil {
-		return managementFailure(err)
-	}
+func judgeConsumers(queues []management.Queue, databases []ingest.Database) check.Outcome {
 	consumers := map[string]int{}
 	var lines []string
 	for _, q := range queues {
@@ -139,11 +140,7 @@ func judgeConsumers(ctx context.Context, client *management.Client, cfg brokerCo
 
 // judgeDead counts the commands that nobody could carry out. They are for an operator to look at,
 // and no fault of the infrastructure.
-func judgeDead(ctx context.Context, client *management.Client) check.Outcome {
-	queues, err := client.Queues(ctx)
-	if err != nil {
-		return managementFailure(err)
-	}
+func judgeDead(queues []management.Queue) check.Outcome {
 	for _, q := range queues {
 		if q.Name == broker.DeadQueue && q.Messages > 0 {
 			return check.Skip(fmt.Sprintf("%d in %s wait for somebody to look at them", q.Messages, q.Name))

@@ -93,7 +93,7 @@ func judgeTables(ctx context.Context, m *migrations.Migrator) check.Outcome {
 	for _, c := range counts {
 		lines = append(lines, fmt.Sprintf("%-20s %8d rows", c.Table, c.Rows))
 	}
-	return check.OK(fmt.Sprintf("%d tables as they must be", len(counts)), lines...)
+	return check.OK(fmt.Sprintf("all are there, in %d tables", len(counts)), lines...)
 }
 
 // databaseFailure is the outcome of a failure of Flowlite's server. Where the server has given a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/broker/management"
 	"github.com/pharmavida/ingesta/shared/config"
+	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
 )
 
@@ -42,6 +44,9 @@ func (t *tool) initCommand() *cobra.Command {
 			"often as one likes, and by several at once.",
 		Args: unexpected(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wait <= 0 {
+				return usageError{fmt.Errorf("--wait %v is not positive", wait)}
+			}
 			var cfg initConfig
 			if err := t.load(&cfg); err != nil {
 				return err
@@ -72,6 +77,11 @@ func (t *tool) initialise(ctx context.Context, cfg initConfig, seed bool, log *s
 	for _, line := range slices.Concat(schema, messages, store) {
 		t.say("%s", line)
 	}
+	for i, server := range []string{"mysql", "rabbitmq", "redis"} {
+		if problems[i] != nil {
+			problems[i] = fmt.Errorf("%s: %w", server, problems[i])
+		}
+	}
 	return errors.Join(problems[:]...)
 }
 
@@ -83,7 +93,7 @@ func initSchema(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger
 		return migrations.Transient(err), err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("mysql: %w", err)
+		return nil, err
 	}
 	defer m.Close()
 	err = m.Exclusive(ctx, func(ctx context.Context) error {
@@ -112,10 +122,7 @@ func initSchema(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger
 		told = append(told, "seeds     "+seeded)
 		return err
 	})
-	if err != nil {
-		return told, fmt.Errorf("mysql: %w", err)
-	}
-	return told, nil
+	return told, err
 }
 
 // seedOnce puts the demonstration data into a database without any row. One that is in use is left
@@ -137,7 +144,7 @@ func seedOnce(ctx context.Context, cfg migrations.Config, m *migrations.Migrator
 	defer db.Close()
 	summary, err := seeds.Apply(ctx, db, seeds.Options{})
 	if err != nil {
-		return "failed", err
+		return "failed", fmt.Errorf("%w (migrate init --seed=false leaves the demonstration data out)", err)
 	}
 	inserted := 0
 	for _, table := range summary.Tables {
@@ -147,13 +154,18 @@ func seedOnce(ctx context.Context, cfg migrations.Config, m *migrations.Migrator
 }
 
 // initBroker gives the broker its user, permissions and policies, then its exchanges and queues.
-func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) ([]string, error) {
+func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) (told []string, err error) {
 	definitions, databases, err := cfg.wanted()
 	if err != nil {
 		return nil, err
 	}
 	client := management.New(cfg.Management, cfg.Broker)
 	var changes []string
+	defer func() { // also beside an error
+		if len(changes) > 0 {
+			told = append(told, "          changed: "+strings.Join(changes, ", "))
+		}
+	}()
 	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (mayPass bool, err error) {
 		more, err := client.Apply(ctx, definitions)
 		changes = append(changes, more...)
@@ -161,31 +173,59 @@ func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) ([]stri
 		return ok && (refused.Kind == management.Unreachable || refused.Kind == management.Failed), err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: %w", err)
+		return nil, err
 	}
 	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (bool, error) {
 		err := broker.Declare(ctx, cfg.Broker, databases)
 		return errors.Is(err, broker.ErrUnreachable), err
 	})
+	if errors.Is(err, broker.ErrCredentials) {
+		err = fmt.Errorf("%w: mend RABBITMQ_PASSWORD, or have the password of %s changed on the broker", err, cfg.Broker.User)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: %w", err)
+		return nil, err
 	}
 	overview, err := client.Overview(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: %w", err)
+		return nil, err
 	}
-	line := fmt.Sprintf("rabbitmq  %s %s: queues of %d databases, %d policies", overview.Product, overview.Version, len(databases), len(definitions.Policies))
-	if len(changes) > 0 {
-		line += "; changed: " + strings.Join(changes, ", ")
+	told = append(told, fmt.Sprintf("rabbitmq  %s %s: queues of %d databases, %d policies", overview.Product, overview.Version, len(databases), len(definitions.Policies)))
+	findings, err := settled(ctx, client, definitions, databases)
+	for _, f := range findings {
+		told = append(told, "          "+f.Subject+" "+f.Problem+": "+cmp.Or(f.Advice, "see the broker's log"))
 	}
-	return []string{line}, nil
+	return told, err
+}
+
+// settleTime is for queues to get their policies, which a broker gives them in the background.
+const settleTime = 15 * time.Second
+
+// settled returns what is not as it must be on a broker that was prepared: what an operator has set
+// and has to change.
+func settled(ctx context.Context, client *management.Client, definitions management.Definitions, databases []ingest.Database) ([]management.Finding, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, settleTime, fmt.Errorf("not as it must be %v after it was prepared", settleTime))
+	defer cancel()
+	tick := time.NewTicker(firstPause)
+	defer tick.Stop()
+	for {
+		findings, err := client.Verify(ctx, definitions, databases)
+		mending := slices.ContainsFunc(findings, func(f management.Finding) bool { return f.Advice == "" })
+		if err != nil || !mending {
+			return findings, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return findings, context.Cause(ctx)
+		}
+	}
 }
 
 // initRedis verifies that Redis keeps what it is told. In development it may do otherwise.
 func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string, error) {
 	store, err := jobstore.Open(cfg.Redis)
 	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, err
 	}
 	defer store.Close()
 	var version string
@@ -194,17 +234,17 @@ func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string,
 		return redisMayPass(err), err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, err
 	}
 	complaints, err := store.Durability(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, err
 	}
 	if len(complaints) == 0 {
 		return []string{"redis     " + version + ": persists, evicts nothing"}, nil
 	}
 	if cfg.Mode == config.Production {
-		return nil, errors.New("redis: " + strings.Join(complaints, "; "))
+		return nil, errors.New(strings.Join(complaints, "; "))
 	}
 	return []string{"redis     " + version + ": works, but in production this would be refused: " + strings.Join(complaints, "; ")}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -130,6 +132,37 @@ func TestDownAllAsks(t *testing.T) {
 	want(t, s.must(t, "status"), "version   none (empty)")
 }
 
+// Rows are not lost without a question, whichever command would lose them.
+func TestLosingRowsAsks(t *testing.T) {
+	s := newSystem(t)
+	s.must(t, "up")
+	migrationstest.Exec(t, s.admin(t), "INSERT INTO Bank VALUES ('1', 'Banco')")
+	for _, args := range [][]string{{"down", "2"}, {"down", "7"}, {"goto", "0"}} {
+		got := s.answering(t.Context(), "n\n", args...)
+		if got.code != program.ExitError || s.count(t, "Bank") != 1 {
+			t.Errorf("migrate %s, answering n: exit %d, %d rows; want 1 and the row", strings.Join(args, " "), got.code, s.count(t, "Bank"))
+		}
+		want(t, got.stderr, "drops every table", "nothing was changed")
+	}
+	s.must(t, "down") // to version 1, which keeps every row
+	if got := s.answering(t.Context(), "", "down"); got.code != program.ExitError {
+		t.Errorf("from version 1 to none, without an answer: exit %d, want 1", got.code)
+	}
+	s.must(t, "goto", "0", "--yes")
+	want(t, s.must(t, "status"), "version   none")
+}
+
+// The end of the program's context ends a question, with no for an answer.
+func TestQuestionIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	silent, _ := io.Pipe()
+	cancel(errors.New("interrupted"))
+	asking := &tool{program.Process{Stdin: silent, Stderr: io.Discard}}
+	if err := asking.confirm(ctx, "Everything goes."); err == nil || !strings.Contains(err.Error(), "nothing was changed: interrupted") {
+		t.Errorf("%v; want that nothing was changed, and why", err)
+	}
+}
+
 func TestInit(t *testing.T) {
 	s := newSystem(t)
 	want(t, s.must(t, "init"), "version 2 lookup_indexes, 2 migrations applied now, all tables and columns verified",
@@ -225,7 +258,7 @@ func TestCreate(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"sideways"}, {"up", "1"}, {"down", "0"}, {"down", "two"}, {"down", "1", "--all"}, {"goto"}, {"goto", "-1"}, {"force", "x"},
-		{"create"}, {"check", "--service", "oracle"}, {"check", "--timeout", "0s"}, {"--frobnicate"}, {"seed", "please"},
+		{"create"}, {"init", "--wait=0s"}, {"check", "--service", "oracle"}, {"check", "--timeout", "0s"}, {"--frobnicate"}, {"seed", "please"},
 	} {
 		got := (system{}).migrate(t.Context(), args...)
 		if got.code != program.ExitUsage || got.stderr == "" || got.stdout != "" {
@@ -291,7 +324,7 @@ func TestCheck(t *testing.T) {
 	if !report.OK || got.code != program.ExitOK {
 		t.Errorf("exit %d, want 0\n%s", got.code, got.all())
 	}
-	want(t, s.must(t, "check", "--verbose"), "✓", "9 tables as they must be", "0 rows", "All of the infrastructure works")
+	want(t, s.must(t, "check", "--verbose"), "✓", "all are there, in 9 tables", "0 rows", "All of the infrastructure works")
 }
 
 // A server at whose address nobody listens is one failure, named with its next step; the others

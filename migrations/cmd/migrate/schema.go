@@ -53,8 +53,9 @@ func (t *tool) downCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down [N]",
 		Short: "Take back the last N migrations (1)",
-		Long:  "Takes back the last N migrations, one when no number is given. Tables that go take their rows with them.",
-		Args:  unexpected(cobra.MaximumNArgs(1)),
+		Long: "Takes back the last N migrations, one when no number is given. Tables that go take their rows with them:\n" +
+			"it asks before it takes back the first migration where there are rows, and always with --all.",
+		Args: unexpected(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n := 1
 			if len(args) == 1 {
@@ -68,15 +69,18 @@ func (t *tool) downCommand() *cobra.Command {
 			}
 			return t.withMigrator(cmd.Context(), func(m *migrations.Migrator) error {
 				if !all {
+					if err := t.mayLoseRows(cmd.Context(), m, func(version uint) bool { return uint(n) >= version }, yes); err != nil {
+						return err
+					}
 					steps, err := m.Down(cmd.Context(), n)
 					return t.told(steps, err)
 				}
-				status, err := m.Status(cmd.Context())
-				if err != nil {
-					return err
-				}
 				if !yes {
-					if err := t.confirm("This drops every table of the schema in " + status.Address + ", with all rows."); err != nil {
+					status, err := m.Status(cmd.Context())
+					if err != nil {
+						return err
+					}
+					if err := t.confirm(cmd.Context(), dropping(status)); err != nil {
 						return err
 					}
 				}
@@ -91,9 +95,11 @@ func (t *tool) downCommand() *cobra.Command {
 }
 
 func (t *tool) gotoCommand() *cobra.Command {
-	return &cobra.Command{
+	yes := false
+	cmd := &cobra.Command{
 		Use:   "goto VERSION",
 		Short: "Go up or down to a version",
+		Long:  "Goes up or down to VERSION, 0 for none, which drops all tables: it asks where there are rows.",
 		Args:  unexpected(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			version, err := versionArgument(args[0])
@@ -101,11 +107,53 @@ func (t *tool) gotoCommand() *cobra.Command {
 				return err
 			}
 			return t.withMigrator(cmd.Context(), func(m *migrations.Migrator) error {
+				if err := t.mayLoseRows(cmd.Context(), m, func(uint) bool { return version == 0 }, yes); err != nil {
+					return err
+				}
 				steps, err := m.Goto(cmd.Context(), version)
 				return t.told(steps, err)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// mayLoseRows asks before a step that drops the tables, which toNone tells by the version that the
+// database is at, takes rows with it.
+func (t *tool) mayLoseRows(ctx context.Context, m *migrations.Migrator, toNone func(version uint) bool, yes bool) error {
+	if yes {
+		return nil
+	}
+	status, err := m.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if status.Refusal != nil {
+		return status.Refusal
+	}
+	version := status.Version
+	if status.State == migrations.StateAlembic {
+		version = 1 // it is adopted first
+	}
+	if version == 0 || !toNone(version) {
+		return nil
+	}
+	counts, err := m.RowCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range counts {
+		if c.Rows > 0 {
+			return t.confirm(ctx, dropping(status))
+		}
+	}
+	return nil
+}
+
+// dropping is the warning before all tables go.
+func dropping(status migrations.Status) string {
+	return "This drops every table of the schema in " + status.Address + ", with all rows."
 }
 
 func (t *tool) forceCommand() *cobra.Command {
@@ -239,7 +287,7 @@ func versionArgument(text string) (uint, error) {
 func entryState(e migrations.Entry) string {
 	switch {
 	case e.Dirty:
-		return "half-way"
+		return "dirty"
 	case e.Adopted:
 		return "adopted"
 	case e.Applied:

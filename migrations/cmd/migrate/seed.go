@@ -44,7 +44,7 @@ func (t *tool) seedCommand() *cobra.Command {
 					return fmt.Errorf("there are no tables in %s yet: migrate up makes them", status.Address)
 				}
 				if clean && !yes {
-					if err := t.confirm("This deletes every row of Flowlite's tables in " + status.Address + " and puts demonstration data there."); err != nil {
+					if err := t.confirm(cmd.Context(), "This deletes every row of Flowlite's tables in "+status.Address+" and puts demonstration data there."); err != nil {
 						return err
 					}
 				}

@@ -119,14 +119,22 @@ func (t *tool) logger() (*slog.Logger, error) {
 // say writes a line to standard output.
 func (t *tool) say(format string, args ...any) { fmt.Fprintf(t.process.Stdout, format+"\n", args...) }
 
-// confirm asks whether to go on and wants a yes.
-func (t *tool) confirm(warning string) error {
+// confirm asks whether to go on and wants a yes. The end of ctx is a no.
+func (t *tool) confirm(ctx context.Context, warning string) error {
 	fmt.Fprintf(t.process.Stderr, "%s\nGo on? [y/N] ", warning)
-	answer, _ := bufio.NewReader(t.process.Stdin).ReadString('\n') // no answer is a no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	default:
+	answers := make(chan string, 1) // has room for an answer that nobody waits for any more
+	go func() {
+		line, _ := bufio.NewReader(t.process.Stdin).ReadString('\n') // no answer is a no
+		answers <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case answer := <-answers:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
 		return errors.New("nothing was changed: answer y, or pass --yes")
+	case <-ctx.Done():
+		fmt.Fprintln(t.process.Stderr)
+		return fmt.Errorf("nothing was changed: %w", context.Cause(ctx))
 	}
 }

@@ -53,13 +53,6 @@ func New(cfg Config, b broker.Config) *Client {
 	return c
 }
 
-// as returns a client that logs in as another user.
-func (c *Client) as(user, password string) *Client {
-	other := *c
-	other.user, other.password = user, password
-	return &other
-}
-
 // path returns a path of the interface whose variable parts are escaped: the name of a virtual host
 // may hold a slash.
 func path(parts ...string) string {
