@@ -17,8 +17,8 @@ const recordTimeout = 10 * time.Second
 // Up applies all pending migrations, one after the other. It returns the steps that were taken,
 // also beside an error; none when there was nothing to do.
 //
-// It fails with a *BusyError, *AdoptionError, *DirtyError or *UnknownVersionError as the package
-// comment says, and with a *ServerError when the server cannot be used. Down, DownAll and Goto do
+// It fails with a *BusyError, *AdoptionError, *MismatchError, *DirtyError or *UnknownVersionError as the
+// package comment says, and with a *ServerError when the server cannot be used. Down, DownAll and Goto do
 // the same.
 func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 	return m.change(ctx, func(uint) uint { return uint(len(m.known)) })
@@ -89,7 +89,7 @@ func (m *Migrator) change(ctx context.Context, target func(current uint) uint) (
 		if err != nil {
 			return err
 		}
-		if err := found.refusal(m.known); err != nil {
+		if err := m.refusal(found); err != nil {
 			return err
 		}
 		current := found.version

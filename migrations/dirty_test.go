@@ -144,8 +144,8 @@ func TestWayOutOfDirty(t *testing.T) {
 	}
 }
 
-// An up of the first migration that stopped half-way is cleared away by its down.
-func TestDownClearsHalfOfTheFirstUp(t *testing.T) {
+// That a version was forced upon half of the first migration does not let anything go on from there.
+func TestForcedUponHalf(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	migrationstest.Exec(t, p.admin, "CREATE TABLE `User` (id_user CHAR(36) PRIMARY KEY); CREATE TABLE `Bank` (id_bank CHAR(36))")
@@ -153,11 +153,20 @@ func TestDownClearsHalfOfTheFirstUp(t *testing.T) {
 	if err := m.Force(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if steps, err := m.Down(t.Context(), 1); err != nil || spelled(steps) != "down 1" {
-		t.Errorf("got %q, %v, want down 1", spelled(steps), err)
+	before := p.schema(t)
+	if steps, err := m.Up(t.Context()); !errors.As(err, new(*MismatchError)) || len(steps) > 0 {
+		t.Errorf("up: got %q, %v, want it refused", spelled(steps), err)
+	}
+	if steps, err := m.Down(t.Context(), 1); !errors.As(err, new(*MismatchError)) || len(steps) > 0 {
+		t.Errorf("down: got %q, %v, want it refused", spelled(steps), err)
+	}
+	same(t, "the schema", p.schema(t), before)
+	migrationstest.Exec(t, p.admin, "DROP TABLE `User`, `Bank`")
+	if err := m.Force(t.Context(), 0); err != nil {
+		t.Fatal(err)
 	}
 	if steps, err := m.Up(t.Context()); err != nil || spelled(steps) != "up 1, up 2" {
-		t.Errorf("got %q, %v, want up 1, up 2", spelled(steps), err)
+		t.Errorf("cleared away, and forced to none: got %q, %v, want up 1, up 2", spelled(steps), err)
 	}
 }
 

@@ -49,6 +49,21 @@ func (e *AdoptionError) Error() string {
 		e.Database, alembicRevision, strings.Join(e.Problems, "\n  - "))
 }
 
+// MismatchError says that the tables of a database are not those of the version that is recorded in
+// it: they were changed by hand, or the version is another application's.
+type MismatchError struct {
+	Database string
+	Version  uint     // that schema_migrations records
+	Problems []string // each thing that is wrong
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%s records version %d in database %s, which does not hold what that version has; nothing was changed:\n  - %s\n"+
+		"If another application keeps its version there, give this schema a database of its own. "+
+		"Otherwise mend each of these, or restore a backup; if the database is at another version, record that: `migrate force N` (0: at none).",
+		versionTable, e.Version, e.Database, strings.Join(e.Problems, "\n  - "))
+}
+
 // UnknownVersionError says that the database is at a version that this program has no migration for.
 type UnknownVersionError struct {
 	Version uint // of the database

@@ -38,9 +38,17 @@ func newPlace(t *testing.T) place {
 }
 
 // migrator opens a migrator of the database, which is closed when the test ends.
-func (p place) migrator(t *testing.T) *Migrator { return p.migratorOf(t, embedded) }
+func (p place) migrator(t *testing.T) *Migrator { return p.open(t, embedded) }
 
+// migratorOf opens a migrator for a script, which does not make the tables of the schema.
 func (p place) migratorOf(t *testing.T, files fs.FS) *Migrator {
+	t.Helper()
+	m := p.open(t, files)
+	m.expected = func(uint) []table { return nil }
+	return m
+}
+
+func (p place) open(t *testing.T, files fs.FS) *Migrator {
 	t.Helper()
 	m, err := open(t.Context(), p.cfg, slog.New(slog.DiscardHandler), files)
 	if err != nil {

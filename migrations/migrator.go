@@ -18,6 +18,8 @@ type Migrator struct {
 	files fs.FS
 	known []Migration // by version; the first is 1
 
+	expected func(version uint) []table // what a database at the version has
+
 	lockTimeout time.Duration // how long to wait for another migrator
 	watchEvery  time.Duration // between two looks whether the lock is still held
 
@@ -64,7 +66,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, files fs.FS) (*Migr
 		return nil, explain(ctx, at, "connecting", err)
 	}
 	return &Migrator{
-		at: at, log: log.With("database", at.database), db: db, files: files, known: known,
+		at: at, log: log.With("database", at.database), db: db, files: files, known: known, expected: expected,
 		lockTimeout: lockTimeout, watchEvery: watchEvery,
 	}, nil
 }

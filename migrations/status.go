@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -30,7 +31,7 @@ type Status struct {
 	Pending       int   // how many migrations up would apply, adoption apart
 	Adopted       bool  // Alembic made what migration 1 makes
 	Busy          bool  // another migrator is at work, and what else is here may be about to change
-	Refusal       error // why changes are refused: *DirtyError, *AdoptionError or *UnknownVersionError; nil when they are not
+	Refusal       error // why changes are refused: *DirtyError, *AdoptionError, *MismatchError or *UnknownVersionError; nil when they are not
 }
 
 // Status tells where the database stands. It changes nothing.
@@ -52,7 +53,7 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	}
 	status.Pending = max(len(m.known)-int(at), 0)
 	if !found.dirty || !status.Busy { // dirty is how a database looks in the middle of a step
-		status.Refusal = found.refusal(m.known)
+		status.Refusal = m.refusal(found)
 	}
 	return status, nil
 }
@@ -116,10 +117,10 @@ func (m *Migrator) Verify(ctx context.Context) (problems []string, err error) {
 	case StateAlembic:
 		return nil, nil
 	}
-	if err := found.refusal(m.known); err != nil {
+	if err := m.refusal(found); err != nil && !errors.As(err, new(*MismatchError)) { // whose problems follow
 		problems = append(problems, err.Error())
 	}
-	problems = append(problems, compare(expected(found.version), found)...)
+	problems = append(problems, compare(m.expected(found.version), found)...)
 	if found.version > 0 {
 		problems = append(problems, compareRevision(found)...)
 	}

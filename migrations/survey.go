@@ -25,7 +25,7 @@ type survey struct {
 	foldNames bool                         // the server does not tell upper from lower case in names of tables
 	tables    map[string]map[string]string // the type (see normal) of each column, its name in lower case, of each table
 	revisions []string                     // Alembic's
-	recorded  bool                         // golang-migrate's table names a version
+	recorded  bool                         // golang-migrate's table names a version, or is dirty
 	version   uint                         // that it names; 0 for none
 	dirty     bool
 	log       []Step // oldest first
@@ -124,8 +124,8 @@ func (s *survey) readVersion(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	s.recorded = true
 	s.version = uint(max(version, 0)) // on the way down to none, golang-migrate writes -1
+	s.recorded = s.version > 0 || s.dirty
 	return nil
 }
 
@@ -183,14 +183,18 @@ func (s survey) state() (State, []string) {
 }
 
 // refusal returns why the database must not be changed, nil when it may be.
-func (s survey) refusal(known []Migration) error {
-	switch state, problems := s.state(); {
+func (m *Migrator) refusal(found survey) error {
+	switch state, problems := found.state(); {
 	case state == StateHalfMade:
-		return &AdoptionError{Database: s.database, Problems: problems}
-	case s.version > uint(len(known)):
-		return &UnknownVersionError{Version: s.version, Latest: uint(len(known))}
-	case s.dirty:
-		return dirty(s, known)
+		return &AdoptionError{Database: found.database, Problems: problems}
+	case found.version > uint(len(m.known)):
+		return &UnknownVersionError{Version: found.version, Latest: uint(len(m.known))}
+	case found.dirty:
+		return dirty(found, m.known)
+	}
+	// That a version is recorded proves nothing: another application may use golang-migrate too.
+	if problems := compare(m.expected(found.version), found); len(problems) > 0 {
+		return &MismatchError{Database: found.database, Version: found.version, Problems: problems}
 	}
 	return nil
 }
