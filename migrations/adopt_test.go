@@ -168,7 +168,10 @@ func TestHalfMadeDatabasesAreRefused(t *testing.T) {
 			"table alembic_version is missing",
 		}},
 		{"another application's Alembic", "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('8f2c')",
-			[]string{"table alembic_version holds 8f2c, and is to hold 001", "none of the schema's tables is there: alembic_version may be another application's"}},
+			[]string{"table alembic_version holds 8f2c, and none of the schema's tables is there: it belongs to another application, or Alembic claims what is not there (if so, `DELETE FROM alembic_version`)"}},
+		{"a revision without tables", "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('001'); CREATE TABLE theirs (id INT)",
+			[]string{"table alembic_version holds 001, and none of the schema's tables is there: it belongs to another application, or Alembic claims what is not there (if so, `DELETE FROM alembic_version`)"}},
+		{"a table of the name, not Alembic's", "CREATE TABLE alembic_version (id INT)", []string{"column alembic_version.version_num is missing: it is to be varchar(32)"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -207,14 +210,12 @@ func TestHalfMadeDatabasesAreRefused(t *testing.T) {
 	}
 }
 
-// What Alembic leaves behind after `downgrade base`, or when only its tables were dropped, is no
-// obstacle, and neither are tables of others.
+// What Alembic leaves behind after `downgrade base` is no obstacle, and neither are tables of others.
 func TestLeftoversOfAlembic(t *testing.T) {
 	t.Parallel()
 	for name, statements := range map[string]string{
-		"no revision":  "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
-		"revision 001": "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY); INSERT INTO alembic_version VALUES ('001')",
-		"others":       "CREATE TABLE users (id INT); CREATE TABLE bank (id INT)",
+		"no revision": "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+		"others":      "CREATE TABLE users (id INT); CREATE TABLE bank (id INT)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

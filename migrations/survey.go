@@ -171,15 +171,15 @@ func (s survey) state() (State, []string) {
 	if _, ok := s.columns(alembicTable.name); !ok {
 		return StateEmpty, nil
 	}
-	// Alembic's own table may be left over; or it is that of another application.
 	problems := compare([]table{alembicTable}, s)
 	if len(s.revisions) > 0 {
-		problems = append(problems, compareRevision(s)...)
+		problems = append(problems, fmt.Sprintf("table %s holds %s, and none of the schema's tables is there: it belongs to another application, "+
+			"or Alembic claims what is not there (if so, `DELETE FROM %[1]s`)", alembicTable.name, strings.Join(s.revisions, ", ")))
 	}
-	if len(problems) == 0 {
+	if len(problems) == 0 { // what `alembic downgrade base` leaves
 		return StateEmpty, nil
 	}
-	return StateHalfMade, append(problems, "none of the schema's tables is there: "+alembicTable.name+" may be another application's")
+	return StateHalfMade, problems
 }
 
 // refusal returns why the database must not be changed, nil when it may be.
