@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/mongodb"
@@ -90,17 +87,9 @@ func (s mongoSource) Load(ctx context.Context, size Size) (made string, err erro
 }
 
 func (s mongoSource) connect() (*mongo.Client, error) {
-	opts := options.Client().SetServerSelectionTimeout(s.cfg.ConnectTimeout).SetConnectTimeout(s.cfg.ConnectTimeout)
-	switch {
-	case s.cfg.URI != "":
-		opts.ApplyURI(s.cfg.URI.Reveal())
-	default:
-		opts.SetHosts([]string{net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))})
-		if s.cfg.User != "" {
-			opts.SetAuth(options.Credential{
-				AuthSource: s.cfg.AuthSource, Username: s.cfg.User, Password: s.cfg.Password.Reveal(), PasswordSet: true,
-			})
-		}
+	opts, err := s.cfg.Driver()
+	if err != nil {
+		return nil, err
 	}
 	client, err := mongo.Connect(opts)
 	if err != nil {

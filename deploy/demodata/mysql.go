@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	_ "embed"
 	"fmt"
-	"net"
-	"strconv"
 
 	driver "github.com/go-sql-driver/mysql"
 
@@ -28,10 +26,8 @@ func (mysqlSource) Database() ingest.Database { return ingest.MySQL }
 // Load makes the tables anew unless they stand. MySQL's DDL knows no transactions: each table is
 // commented on as it is made, so that what a load cut short has left can be told from others' tables.
 func (s mysqlSource) Load(ctx context.Context, size Size) (made string, err error) {
-	cfg := driver.NewConfig()
-	cfg.Net, cfg.Addr = "tcp", net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
-	cfg.User, cfg.Passwd, cfg.DBName = s.cfg.User, s.cfg.Password.Reveal(), s.cfg.Database
-	cfg.TLSConfig, cfg.MultiStatements = s.cfg.TLS, true
+	cfg := s.cfg.Driver()
+	cfg.MultiStatements = true
 	connector, err := driver.NewConnector(cfg)
 	if err != nil {
 		return "", fmt.Errorf("reading the SOURCE_MYSQL_* settings: %w", err)

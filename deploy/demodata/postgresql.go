@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,12 +57,7 @@ func (s postgresSource) Load(ctx context.Context, size Size) (made string, err e
 }
 
 func (s postgresSource) connect(ctx context.Context) (*pgx.Conn, error) {
-	// As parameters, because a host may be the folder of a socket.
-	address := "postgres:///?" + url.Values{
-		"host": {s.cfg.Host}, "port": {strconv.Itoa(s.cfg.Port)}, "dbname": {s.cfg.Database},
-		"user": {s.cfg.User}, "password": {s.cfg.Password.Reveal()}, "sslmode": {s.cfg.SSLMode},
-	}.Encode()
-	cfg, err := pgx.ParseConfig(address)
+	cfg, err := pgx.ParseConfig(s.cfg.ConnString())
 	if err != nil {
 		return nil, errors.New("reading the POSTGRES_* settings: they do not make a valid address") // err may quote the password
 	}

@@ -41,12 +41,13 @@ func (c Config) Validate() error {
 	if c.Database == "" {
 		problems = append(problems, errors.New("MONGO_DATABASE is empty"))
 	}
-	_, err := c.options()
+	_, err := c.Driver()
 	return errors.Join(append(problems, err)...)
 }
 
-// options returns the driver's form of the configuration.
-func (c Config) options() (*options.ClientOptions, error) {
+// Driver returns the configuration in the driver's form. It is the caller's to change; no password
+// is in the error.
+func (c Config) Driver() (*options.ClientOptions, error) {
 	opts := options.Client().
 		SetAppName(application).
 		SetServerSelectionTimeout(c.ConnectTimeout).

@@ -53,7 +53,7 @@ func newServer(t *testing.T) *server {
 		Password: config.Secret(stacktest.Env(t, "MONGO_PASSWORD")), AuthSource: "admin",
 		Database: fmt.Sprintf("extract_test_%d", rand.Uint32()), Snapshot: true, ConnectTimeout: 2 * time.Second,
 	}
-	opts, err := cfg.options()
+	opts, err := cfg.Driver()
 	if err != nil {
 		t.Fatal(err)
 	}

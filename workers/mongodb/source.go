@@ -76,7 +76,7 @@ func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
 		return nil, err
 	}
 	// Made anew for each client: the driver writes to the options it is given.
-	opts, err := s.cfg.options()
+	opts, err := s.cfg.Driver()
 	if err != nil {
 		return nil, err
 	}

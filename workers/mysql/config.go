@@ -34,15 +34,15 @@ func (c Config) Validate() error {
 
 // connector returns the driver's way to the server. It uses no network yet.
 func (c Config) connector() (driver.Connector, error) {
-	connector, err := mysql.NewConnector(c.driverConfig())
+	connector, err := mysql.NewConnector(c.Driver())
 	if err != nil {
 		return nil, fmt.Errorf("reading the SOURCE_MYSQL_* settings: %w", err)
 	}
 	return connector, nil
 }
 
-// driverConfig returns the configuration in the driver's form.
-func (c Config) driverConfig() *mysql.Config {
+// Driver returns the configuration in the driver's form. It is the caller's to change.
+func (c Config) Driver() *mysql.Config {
 	d := mysql.NewConfig()
 	d.Net, d.Addr = "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 	d.User, d.Passwd, d.DBName = c.User, c.Password.Reveal(), c.Database

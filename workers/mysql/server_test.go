@@ -49,7 +49,7 @@ func newServer(t testing.TB) *server {
 		cfg := s.config
 		cfg.User, cfg.Database = stacktest.Env(t, "LOCAL_MYSQL_ADMIN_USER"), database
 		cfg.Password = config.Secret(stacktest.Env(t, "LOCAL_MYSQL_ADMIN_PASSWORD"))
-		d := cfg.driverConfig()
+		d := cfg.Driver()
 		d.Params = map[string]string{"time_zone": "'+00:00'"}
 		connector, err := driver.NewConnector(d)
 		if err != nil {

@@ -32,7 +32,7 @@ func (c Config) Validate() error {
 
 // driverConfig returns the configuration in the driver's form.
 func (c Config) driverConfig() (*pgconn.Config, error) {
-	parsed, err := pgconn.ParseConfig(c.connString())
+	parsed, err := pgconn.ParseConfig(c.ConnString())
 	if err != nil {
 		// The library's error quotes parts of what it could not read, which may be the password.
 		return nil, fmt.Errorf("reading the POSTGRES_* settings: host, port or sslmode (%q) is not valid", c.SSLMode)
@@ -40,8 +40,8 @@ func (c Config) driverConfig() (*pgconn.Config, error) {
 	return parsed, nil
 }
 
-// connString returns the configuration in libpq's keyword form.
-func (c Config) connString() string {
+// ConnString returns the configuration in libpq's keyword form. The password is in it.
+func (c Config) ConnString() string {
 	var b strings.Builder
 	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 	for _, pair := range [][2]string{

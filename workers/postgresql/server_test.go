@@ -46,7 +46,7 @@ func newServer(t testing.TB) *server {
 			User:     stacktest.Env(t, "LOCAL_POSTGRES_ADMIN_USER"),
 			Password: config.Secret(stacktest.Env(t, "LOCAL_POSTGRES_ADMIN_PASSWORD")),
 		}
-		conn, err := pgx.Connect(t.Context(), cfg.connString())
+		conn, err := pgx.Connect(t.Context(), cfg.ConnString())
 		if err != nil {
 			t.Fatalf("connecting as administrator: %v", err)
 		}
