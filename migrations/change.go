@@ -25,7 +25,9 @@ func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 }
 
 // Down takes back the last n applied migrations, or all when there are fewer: see DownAll. What
-// Alembic made is adopted first, and then taken back like everything else.
+// Alembic made is adopted first, and then taken back like everything else. While a foreign key of
+// another table refers to a table that would go, it fails with a *ReferencedError before the first
+// step; DownAll and Goto do the same.
 func (m *Migrator) Down(ctx context.Context, n int) ([]Step, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("taking back migrations: %d is no number of migrations", n)
@@ -93,13 +95,20 @@ func (m *Migrator) change(ctx context.Context, target func(current uint) uint) (
 			return err
 		}
 		current := found.version
-		if state, _ := found.state(); state == StateAlembic {
+		state, _ := found.state()
+		if state == StateAlembic {
+			current = 1
+		}
+		end := target(current)
+		if err := m.unreferenced(ctx, found, current, end); err != nil {
+			return err
+		}
+		if state == StateAlembic {
 			if err := m.adopt(ctx, &steps); err != nil {
 				return err
 			}
-			current = 1
 		}
-		for end := target(current); current != end; {
+		for current != end {
 			if ctx.Err() != nil {
 				return fmt.Errorf("stopping at version %d: %w", current, context.Cause(ctx))
 			}
