@@ -8,6 +8,8 @@
 //
 // Guarantees
 //   - Apply works in one transaction: all or nothing, with Clean too.
+//   - Clean deletes and changes no row of other tables: where a foreign key of theirs says ON DELETE
+//     CASCADE or SET NULL, as far as the login can see it, it fails with a *CascadeError.
 //   - Without Clean nothing that is in the database is changed or deleted. A row that is there
 //     stays as it is, whatever it holds; running again inserts only what is missing.
 //   - A role, a bank or a category that is there under another id, known by its name, is used

@@ -47,6 +47,7 @@ const maxAttempts = 10
 // Apply puts the demonstration data into the database, whose tables must exist, and returns what
 // it did. It may be repeated, and after an error nothing has changed; after one of the connection
 // during the commit it may have. The caller keeps db.
+// Clean fails with a *CascadeError where rows of other tables would follow those that it deletes.
 func Apply(ctx context.Context, db *sql.DB, opts Options) (Summary, error) {
 	return seed(ctx, db, opts, bcrypt.DefaultCost)
 }
@@ -91,6 +92,9 @@ func try(ctx context.Context, db *sql.DB, opts Options, hashes map[string]string
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 	f := newFiller(tx, hashes)
 	if opts.Clean {
+		if err := refuseCascades(ctx, tx); err != nil {
+			return Summary{}, err
+		}
 		if err := f.clean(ctx); err != nil {
 			return Summary{}, err
 		}
