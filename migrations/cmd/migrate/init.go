@@ -20,6 +20,7 @@ import (
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
+	"github.com/pharmavida/ingesta/shared/program"
 )
 
 // initWait is how long init waits for the servers, unless --wait says otherwise.
@@ -88,7 +89,7 @@ func (t *tool) initialise(ctx context.Context, cfg initConfig, seed bool, log *s
 // initSchema migrates, verifies and seeds Flowlite's database, all while no other migrator does.
 func initSchema(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger) (told []string, err error) {
 	var m *migrations.Migrator
-	err = await(ctx, "mysql", log, func(ctx context.Context) (mayPass bool, err error) {
+	err = program.Await(ctx, log.With("server", "mysql"), func(ctx context.Context) (mayPass bool, err error) {
 		m, err = migrations.Open(ctx, cfg.Database, log)
 		return migrations.Transient(err), err
 	})
@@ -166,7 +167,7 @@ func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) (told [
 			told = append(told, "          changed: "+strings.Join(changes, ", "))
 		}
 	}()
-	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (mayPass bool, err error) {
+	err = program.Await(ctx, log.With("server", "rabbitmq"), func(ctx context.Context) (mayPass bool, err error) {
 		more, err := client.Apply(ctx, definitions)
 		changes = append(changes, more...)
 		refused, ok := errors.AsType[*management.Error](err)
@@ -175,7 +176,7 @@ func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) (told [
 	if err != nil {
 		return nil, err
 	}
-	err = await(ctx, "rabbitmq", log, func(ctx context.Context) (bool, error) {
+	err = program.Await(ctx, log.With("server", "rabbitmq"), func(ctx context.Context) (bool, error) {
 		err := broker.Declare(ctx, cfg.Broker, databases)
 		return errors.Is(err, broker.ErrUnreachable), err
 	})
@@ -197,15 +198,18 @@ func initBroker(ctx context.Context, cfg brokerConfig, log *slog.Logger) (told [
 	return told, err
 }
 
-// settleTime is for queues to get their policies, which a broker gives them in the background.
-const settleTime = 15 * time.Second
+// Queues get their policies in the background: how long that may take, and how often to look.
+const (
+	settleTime  = 15 * time.Second
+	settlePause = 250 * time.Millisecond
+)
 
 // settled returns what is not as it must be on a broker that was prepared: what an operator has set
 // and has to change.
 func settled(ctx context.Context, client *management.Client, definitions management.Definitions, databases []ingest.Database) ([]management.Finding, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, settleTime, fmt.Errorf("not as it must be %v after it was prepared", settleTime))
 	defer cancel()
-	tick := time.NewTicker(firstPause)
+	tick := time.NewTicker(settlePause)
 	defer tick.Stop()
 	for {
 		findings, err := client.Verify(ctx, definitions, databases)
@@ -229,7 +233,7 @@ func initRedis(ctx context.Context, cfg initConfig, log *slog.Logger) ([]string,
 	}
 	defer store.Close()
 	var version string
-	err = await(ctx, "redis", log, func(ctx context.Context) (mayPass bool, err error) {
+	err = program.Await(ctx, log.With("server", "redis"), func(ctx context.Context) (mayPass bool, err error) {
 		version, err = store.Probe(ctx)
 		return redisMayPass(err), err
 	})
