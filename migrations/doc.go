@@ -22,7 +22,8 @@
 //   - A database that Alembic made is adopted: version 1 is recorded, and none of its tables and
 //     rows is touched. One that holds part of the schema, or another one, is refused with everything
 //     that is wrong with it; so is one in which Alembic's revision stands without any of the tables.
-//     Nullability, keys and defaults are not compared.
+//     A view is no table, nor is one of another engine than InnoDB. Nullability, keys and defaults
+//     are not compared.
 //   - A recorded version is not believed by itself, since another application may use golang-migrate
 //     in the same database: while tables or columns of that version are missing, or are of other
 //     types, every change but Force is refused with a *MismatchError.

@@ -89,6 +89,9 @@ func compare(want []table, found survey) (problems []string) {
 			problems = append(problems, problem)
 			continue
 		}
+		if odd := found.odd[found.key(t.name)]; odd != "" {
+			problems = append(problems, "table "+t.name+" "+odd)
+		}
 		for _, c := range t.columns {
 			switch kind, ok := columns[strings.ToLower(c.name)]; {
 			case !ok:

@@ -101,9 +101,9 @@ func (m *Migrator) History(ctx context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-// Verify compares the tables and columns that are there, and the columns' types, with those of the
-// version that the database is at, and returns each thing that is wrong in words; none when all is
-// well. It changes nothing. Further tables and columns are no fault.
+// Verify compares the tables and columns that are there, the tables' engine and the columns' types,
+// with those of the version that the database is at, and returns each thing that is wrong in words;
+// none when all is well. A view is no table. It changes nothing. Further tables and columns are no fault.
 func (m *Migrator) Verify(ctx context.Context) (problems []string, err error) {
 	found, err := m.survey(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,6 +88,29 @@ func TestVerify(t *testing.T) {
 	}
 	if problems, err := m.Verify(t.Context()); err != nil || !slices.Equal(problems, want) {
 		t.Errorf("got  %q, %v\nwant %q", problems, err, want)
+	}
+}
+
+// A database of the migrator's own is held to its tables' kind as well.
+func TestVerifyEngine(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	m := p.migrator(t)
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	migrationstest.Exec(t, p.admin, "RENAME TABLE `Role` TO roles; CREATE VIEW `Role` AS SELECT * FROM roles; ALTER TABLE `UserInfo` DROP FOREIGN KEY "+
+		p.rows(t, "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = 'UserInfo'")[0]["CONSTRAINT_NAME"]+
+		"; ALTER TABLE `UserInfo` ENGINE = MyISAM")
+	want := []string{
+		"table Role is a view, and is to be a table",
+		"table UserInfo is stored by the engine MyISAM, and is to be by InnoDB: others have no transactions and no foreign keys",
+	}
+	if problems, err := m.Verify(t.Context()); err != nil || !slices.Equal(problems, want) {
+		t.Errorf("got  %q, %v\nwant %q", problems, err, want)
+	}
+	if steps, err := m.Down(t.Context(), 2); !errors.As(err, new(*MismatchError)) || len(steps) > 0 {
+		t.Errorf("got %q, %v, want it refused", spelled(steps), err)
 	}
 }
 

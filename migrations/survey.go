@@ -24,6 +24,7 @@ type survey struct {
 	server    string                       // its version, as it spells it
 	foldNames bool                         // the server does not tell upper from lower case in names of tables
 	tables    map[string]map[string]string // the type (see normal) of each column, its name in lower case, of each table
+	odd       map[string]string            // in words, of each table that is none, or not InnoDB's
 	revisions []string                     // Alembic's
 	recorded  bool                         // golang-migrate's table names a version, or is dirty
 	version   uint                         // that it names; 0 for none
@@ -37,7 +38,7 @@ type survey struct {
 func (m *Migrator) survey(ctx context.Context) (survey, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, surveyTimeout, errors.New("looking at the database took too long"))
 	defer cancel()
-	s := survey{tables: map[string]map[string]string{}}
+	s := survey{tables: map[string]map[string]string{}, odd: map[string]string{}}
 	var folding int
 	var holder sql.NullInt64
 	err := m.db.QueryRowContext(ctx, "SELECT DATABASE(), VERSION(), @@lower_case_table_names, IS_USED_LOCK(?)", m.lockName()).
@@ -48,6 +49,9 @@ func (m *Migrator) survey(ctx context.Context) (survey, error) {
 	s.foldNames, s.holder = folding != 0, holder.Int64
 	if err := s.readColumns(ctx, m.db); err != nil {
 		return survey{}, m.explain(ctx, "listing the columns", err)
+	}
+	if err := s.readEngines(ctx, m.db); err != nil {
+		return survey{}, m.explain(ctx, "listing the tables", err)
 	}
 	if err := s.readRevisions(ctx, m.db); err != nil {
 		return survey{}, m.explain(ctx, "reading "+alembicTable.name, err)
@@ -79,6 +83,30 @@ func (s *survey) readColumns(ctx context.Context, db *sql.DB) error {
 			s.tables[key] = map[string]string{}
 		}
 		s.tables[key][strings.ToLower(column)] = normal(kind)
+	}
+	return rows.Err()
+}
+
+func (s *survey) readEngines(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, kind string
+		var engine sql.NullString
+		if err := rows.Scan(&name, &kind, &engine); err != nil {
+			return err
+		}
+		switch {
+		case kind == "VIEW":
+			s.odd[s.key(name)] = "is a view, and is to be a table"
+		case !engine.Valid:
+			s.odd[s.key(name)] = "cannot be opened by the server"
+		case !strings.EqualFold(engine.String, "InnoDB"):
+			s.odd[s.key(name)] = "is stored by the engine " + engine.String + ", and is to be by InnoDB: others have no transactions and no foreign keys"
+		}
 	}
 	return rows.Err()
 }
