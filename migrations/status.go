@@ -45,14 +45,14 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 		Address: m.at.String(), Database: found.database, ServerVersion: found.server,
 		State: state, Version: found.version, Name: m.name(found.version), Dirty: found.dirty,
 		Latest: uint(len(m.known)), Adopted: found.adopted(),
-		Busy: found.holder != 0 && (m.session == nil || found.holder != m.session.id),
+		Busy: found.moving || found.holder != 0 && (m.session == nil || found.holder != m.session.id),
 	}
 	at := found.version
 	if state == StateAlembic {
 		at = 1
 	}
 	status.Pending = max(len(m.known)-int(at), 0)
-	if !found.dirty || !status.Busy { // dirty is how a database looks in the middle of a step
+	if !status.Busy || !found.dirty && !found.moving { // in the middle of a step all looks wrong
 		status.Refusal = m.refusal(found)
 	}
 	return status, nil

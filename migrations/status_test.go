@@ -91,6 +91,41 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Whoever looks while a migrator comes, works and goes is not alarmed by what is only half-way.
+func TestStatusWhileAnotherWorks(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	worker, watcher := p.migrator(t), p.migrator(t)
+	done := make(chan error, 1)
+	go func() {
+		for range 6 {
+			if _, err := worker.Up(t.Context()); err != nil {
+				done <- err
+				return
+			}
+			if _, err := worker.DownAll(t.Context()); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for looks := 0; ; looks++ {
+		select {
+		case err := <-done:
+			if err != nil || looks < 10 {
+				t.Errorf("the other migrator: %v, want success and some looks meanwhile, not %d", err, looks)
+			}
+			return
+		default:
+		}
+		status, err := watcher.Status(t.Context())
+		if err != nil || status.Refusal != nil && !status.Busy {
+			t.Errorf("look %d: got %+v, %v, want nothing wrong", looks, status, err)
+		}
+	}
+}
+
 // A database of the migrator's own is held to its tables' kind as well.
 func TestVerifyEngine(t *testing.T) {
 	t.Parallel()

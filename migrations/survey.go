@@ -26,27 +26,47 @@ type survey struct {
 	tables    map[string]map[string]string // the type (see normal) of each column, its name in lower case, of each table
 	odd       map[string]string            // in words, of each table that is none, or not InnoDB's
 	revisions []string                     // Alembic's
-	recorded  bool                         // golang-migrate's table names a version, or is dirty
-	version   uint                         // that it names; 0 for none
-	dirty     bool
-	log       []Step // oldest first
-	holder    int64  // connection that holds the lock of the migrations; 0 for none
+	log       []Step                       // oldest first
+	holder    int64                        // connection that holds the lock of the migrations; 0 for none
+	moving    bool                         // the version changed during the look: not all of this is of one moment
+	mark
 }
 
+// mark is what golang-migrate's table says.
+type mark struct {
+	recorded bool // it names a version, or is dirty
+	version  uint // that it names; 0 for none
+	dirty    bool
+}
+
+// maxLooks bounds how often a database is looked at that another migrator changes meanwhile.
+const maxLooks = 5
+
 // survey looks at the database. It changes nothing, and needs no lock: what another migrator does
-// meanwhile may be in it or not.
+// meanwhile may be in it or not, but not one half of a step.
 func (m *Migrator) survey(ctx context.Context) (survey, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, surveyTimeout, errors.New("looking at the database took too long"))
 	defer cancel()
+	for looks := 1; ; looks++ {
+		s, err := m.look(ctx)
+		if err != nil || !s.moving || looks == maxLooks {
+			return s, err
+		}
+	}
+}
+
+// look looks once. The version is read before and after everything else, since each step changes
+// it; and the lock's holder before the last time, so that what is dirty with nobody at work is so
+// for good.
+func (m *Migrator) look(ctx context.Context) (survey, error) {
 	s := survey{tables: map[string]map[string]string{}, odd: map[string]string{}}
 	var folding int
-	var holder sql.NullInt64
-	err := m.db.QueryRowContext(ctx, "SELECT DATABASE(), VERSION(), @@lower_case_table_names, IS_USED_LOCK(?)", m.lockName()).
-		Scan(&s.database, &s.server, &folding, &holder)
+	err := m.db.QueryRowContext(ctx, "SELECT DATABASE(), VERSION(), @@lower_case_table_names").Scan(&s.database, &s.server, &folding)
 	if err != nil {
 		return survey{}, m.explain(ctx, "asking for the server's version", err)
 	}
-	s.foldNames, s.holder = folding != 0, holder.Int64
+	s.foldNames = folding != 0
+	before, _ := readVersion(ctx, m.db) // an error comes again below, where it is known whether there is a table
 	if err := s.readColumns(ctx, m.db); err != nil {
 		return survey{}, m.explain(ctx, "listing the columns", err)
 	}
@@ -56,14 +76,21 @@ func (m *Migrator) survey(ctx context.Context) (survey, error) {
 	if err := s.readRevisions(ctx, m.db); err != nil {
 		return survey{}, m.explain(ctx, "reading "+alembicTable.name, err)
 	}
-	if err := s.readVersion(ctx, m.db); err != nil {
-		return survey{}, m.explain(ctx, "reading "+versionTable, err)
-	}
 	if _, ok := s.columns(historyTable); ok {
 		if s.log, err = readHistory(ctx, m.db); err != nil && !isNoSuchTable(err) {
 			return survey{}, m.explain(ctx, "reading "+historyTable, err)
 		}
 	}
+	var holder sql.NullInt64
+	if err := m.db.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", m.lockName()).Scan(&holder); err != nil {
+		return survey{}, m.explain(ctx, "asking who holds the lock", err)
+	}
+	s.holder = holder.Int64
+	s.mark, err = readVersion(ctx, m.db)
+	if _, ok := s.columns(versionTable); ok && err != nil && !isNoSuchTable(err) {
+		return survey{}, m.explain(ctx, "reading "+versionTable, err)
+	}
+	s.moving = s.mark != before
 	return s, nil
 }
 
@@ -140,21 +167,19 @@ func isNoSuchTable(err error) bool {
 	return ok && refused.Number == noSuchTable
 }
 
-func (s *survey) readVersion(ctx context.Context, db *sql.DB) error {
-	if _, ok := s.columns(versionTable); !ok {
-		return nil
-	}
+// readVersion reads golang-migrate's table, which there may be none of.
+func readVersion(ctx context.Context, db *sql.DB) (mark, error) {
 	var version int64
-	err := db.QueryRowContext(ctx, "SELECT version, dirty FROM schema_migrations LIMIT 1").Scan(&version, &s.dirty)
+	var dirty bool
+	err := db.QueryRowContext(ctx, "SELECT version, dirty FROM schema_migrations LIMIT 1").Scan(&version, &dirty)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+		return mark{}, nil
 	}
 	if err != nil {
-		return err
+		return mark{}, err
 	}
-	s.version = uint(max(version, 0)) // on the way down to none, golang-migrate writes -1
-	s.recorded = s.version > 0 || s.dirty
-	return nil
+	at := uint(max(version, 0)) // on the way down to none, golang-migrate writes -1
+	return mark{recorded: at > 0 || dirty, version: at, dirty: dirty}, nil
 }
 
 // key is under which the table of the name stands in tables.
