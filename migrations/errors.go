@@ -74,15 +74,24 @@ func (e *UnknownVersionError) Error() string {
 	return fmt.Sprintf("the database is at version %d, and this program knows the migrations up to %d: use the program that migrated it, or a newer one", e.Version, e.Latest)
 }
 
-// BusyError says that another migrator held the lock for as long as this one was ready to wait.
+// BusyError says that another migrator held the lock for as long as this one was ready, or had time,
+// to wait. In the second case it wraps the end of the context's time and its cause.
 type BusyError struct {
 	Database   string
 	Connection int64 // that holds the lock, on the server; 0 when it is not known
 	Waited     time.Duration
+	ended      []error // why the context ended; nil when it did not
 }
 
+// Unwrap returns why the context ended.
+func (e *BusyError) Unwrap() []error { return e.ended }
+
 func (e *BusyError) Error() string {
-	text := fmt.Sprintf("another migrator has been at work on database %s for %v: wait until it has ended, and try again", e.Database, e.Waited)
+	text := fmt.Sprintf("another migrator has been at work on database %s for %v", e.Database, e.Waited)
+	if len(e.ended) > 0 {
+		text += fmt.Sprintf(", and the time to wait is over (%v)", e.ended[0])
+	}
+	text += ": wait until it has ended, and try again"
 	if e.Connection != 0 {
 		text += fmt.Sprintf(" (if it hangs, `KILL %d` on the server ends its connection, and leaves the database dirty if a step runs)", e.Connection)
 	}

@@ -18,15 +18,19 @@ import (
 
 // session is the connection that holds the locks and takes the steps.
 type session struct {
-	conn   *sql.Conn
-	id     int64         // of the connection, on the server
-	driver *mysql.Mysql  // golang-migrate's; made with the first change
-	files  source.Driver // the migrations; made with it
+	conn     *sql.Conn
+	id       int64         // of the connection, on the server
+	standard string        // the name of golang-migrate's lock
+	driver   *mysql.Mysql  // golang-migrate's; made with the first change
+	files    source.Driver // the migrations; made with it
 }
 
 const (
 	// lockRound is how long the server is asked to wait at a time, between two lines in the log.
 	lockRound = 10 * time.Second
+
+	// holderTimeout bounds asking who holds the lock, also when there is no time left.
+	holderTimeout = 5 * time.Second
 
 	// releaseTimeout bounds the last statement of a session. Closing it releases the lock too.
 	releaseTimeout = 10 * time.Second
@@ -43,7 +47,7 @@ func (m *Migrator) lockName() string {
 }
 
 // Exclusive runs f while no other migrator can change the database. When another one is at work,
-// it waits for some minutes, and then fails with a *BusyError. Up and the others, and Exclusive,
+// it waits for some minutes, or for as long as ctx has time, and then fails with a *BusyError. Up and the others, and Exclusive,
 // may be called within f: they use the same lock.
 //
 // The context that f gets ends, with ErrLockLost as its cause, some seconds after the lock's
@@ -92,12 +96,12 @@ func (m *Migrator) acquire(ctx context.Context, s *session) error {
 	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&s.id); err != nil {
 		return m.explain(ctx, "preparing the connection", err)
 	}
-	standard, err := database.GenerateAdvisoryLockId(m.at.database + ":" + versionTable)
-	if err != nil {
+	var err error
+	if s.standard, err = database.GenerateAdvisoryLockId(m.at.database + ":" + versionTable); err != nil {
 		return fmt.Errorf("naming the lock of golang-migrate: %w", err)
 	}
 	started := time.Now()
-	for _, name := range []string{m.lockName(), standard} {
+	for _, name := range []string{m.lockName(), s.standard} {
 		if err := m.wait(ctx, s, name, started); err != nil {
 			return err
 		}
@@ -110,6 +114,14 @@ func (m *Migrator) wait(ctx context.Context, s *session, name string, started ti
 	for round := time.Duration(0); ; {
 		var locked bool
 		err := s.conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", name, int64(math.Ceil(round.Seconds()))).Scan(&locked)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			if holder := m.holder(context.WithoutCancel(ctx), name); holder != 0 && holder != s.id {
+				return &BusyError{
+					Database: m.at.database, Connection: holder, Waited: time.Since(started).Round(time.Second),
+					ended: []error{context.Cause(ctx), ctx.Err()},
+				}
+			}
+		}
 		if err != nil {
 			return m.explain(ctx, "waiting for the lock of the migrations", err)
 		}
@@ -126,6 +138,8 @@ func (m *Migrator) wait(ctx context.Context, s *session, name string, started ti
 
 // holder returns the connection that holds a lock, 0 when there is none or it cannot be asked.
 func (m *Migrator) holder(ctx context.Context, name string) int64 {
+	ctx, cancel := context.WithTimeoutCause(ctx, holderTimeout, errors.New("asking who holds the lock timed out"))
+	defer cancel()
 	var id sql.NullInt64
 	if err := m.db.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", name).Scan(&id); err != nil {
 		return 0
@@ -170,8 +184,9 @@ func (m *Migrator) release(ctx context.Context, s *session) error {
 	defer s.end()
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), releaseTimeout, errors.New("releasing the lock timed out"))
 	defer cancel()
-	var released sql.NullBool
-	if err := s.conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(?)", m.lockName()).Scan(&released); err != nil {
+	var released, standard sql.NullBool
+	// golang-migrate's too: the end of the connection frees it only a moment later.
+	if err := s.conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(?), RELEASE_LOCK(?)", s.standard, m.lockName()).Scan(&standard, &released); err != nil {
 		return fmt.Errorf("%w (%w)", ErrLockLost, err)
 	}
 	if !released.Bool {

@@ -121,6 +121,32 @@ func TestLockIsOfOneDatabase(t *testing.T) {
 	}
 }
 
+// The end of the time to wait does not hide what was waited for, nor whose time it was.
+func TestDeadlineWhileWaiting(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	holder, waiting := p.migrator(t), p.migrator(t)
+	err := holder.Exclusive(t.Context(), func(context.Context) error {
+		mine := errors.New("my time is up")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, mine)
+		defer cancel()
+		_, err := waiting.Up(ctx)
+		busy, ok := errors.AsType[*BusyError](err)
+		if !ok || busy.Connection != holder.session.id || !errors.Is(err, mine) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want a *BusyError that names connection %d, and wraps the deadline with its cause", err, holder.session.id)
+		}
+		for _, want := range []string{"my time is up", fmt.Sprintf("KILL %d", holder.session.id)} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v\nwant in it %q", err, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCancelledWhileWaiting(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
