@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,44 @@ func TestLackOfRights(t *testing.T) {
 			}
 			if status, err := m.Status(t.Context()); err != nil || status.Dirty || status.State != StateEmpty {
 				t.Errorf("got %+v, %v, want the database as it was", status, err)
+			}
+		})
+	}
+}
+
+// To a user who may see some of the tables only, a healthy database looks half-made. The refusal
+// says so before it says what to mend.
+func TestHiddenTables(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		visible []string
+		refusal error
+	}{
+		"a managed one":           {[]string{"User", versionTable}, new(MismatchError)},
+		"without sight of either": {[]string{"User"}, new(AdoptionError)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			if _, err := p.migrator(t).Up(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			cfg := p.login(t, "")
+			for _, table := range tt.visible {
+				migrationstest.Exec(t, p.admin, fmt.Sprintf("GRANT ALL ON `%s`.`%s` TO %s@'%%'", p.cfg.Database, table, cfg.User))
+			}
+			m, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = m.Close() }()
+			_, err = m.Up(t.Context())
+			if reflect.TypeOf(err) != reflect.TypeOf(tt.refusal) {
+				t.Fatalf("got %v, want a %T", err, tt.refusal)
+			}
+			sight := strings.Index(err.Error(), "may not see looks missing: if that may be it, an administrator first runs: GRANT ALL PRIVILEGES ON "+cfg.Database+".* TO '"+cfg.User+"'@'%';")
+			if mend := strings.Index(strings.ToLower(err.Error()), "mend each"); sight < 0 || mend < sight {
+				t.Errorf("got %v\nwant it to speak of the rights first", err)
 			}
 		})
 	}

@@ -59,6 +59,11 @@ func (a address) grant() string {
 	return fmt.Sprintf("GRANT ALL PRIVILEGES ON %s.* TO %s;", quoteName(a.database), a.account())
 }
 
+// hidden says why tables may look missing that are there, and what helps.
+func (a address) hidden() string {
+	return fmt.Sprintf("What user %s may not see looks missing: if that may be it, an administrator first runs: %s", a.user, a.grant())
+}
+
 // plainName needs no quotes.
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 

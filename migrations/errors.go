@@ -39,14 +39,15 @@ func Transient(err error) bool {
 type AdoptionError struct {
 	Database string
 	Problems []string // each thing that is wrong
+	hidden   string   // see address.hidden
 }
 
 func (e *AdoptionError) Error() string {
-	return fmt.Sprintf("database %s holds part of the schema, and not as Alembic's revision %s makes it; nothing was changed:\n  - %s\n"+
+	return fmt.Sprintf("database %s holds part of the schema, and not as Alembic's revision %s makes it; nothing was changed:\n  - %s\n%s\n"+
 		"Mend each of these, or let Alembic finish (`alembic upgrade head`), and migrate again: the database is then adopted as it is. "+
 		"If nothing in it is needed, drop the database and create it anew. "+
 		"If it is at a version all the same, record that: `migrate force N`.",
-		e.Database, alembicRevision, strings.Join(e.Problems, "\n  - "))
+		e.Database, alembicRevision, strings.Join(e.Problems, "\n  - "), e.hidden)
 }
 
 // MismatchError says that the tables of a database are not those of the version that is recorded in
@@ -55,13 +56,14 @@ type MismatchError struct {
 	Database string
 	Version  uint     // that schema_migrations records
 	Problems []string // each thing that is wrong
+	hidden   string   // see address.hidden
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s records version %d in database %s, which does not hold what that version has; nothing was changed:\n  - %s\n"+
+	return fmt.Sprintf("%s records version %d in database %s, which does not hold what that version has; nothing was changed:\n  - %s\n%s\n"+
 		"If another application keeps its version there, give this schema a database of its own. "+
 		"Otherwise mend each of these, or restore a backup; if the database is at another version, record that: `migrate force N` (0: at none).",
-		versionTable, e.Version, e.Database, strings.Join(e.Problems, "\n  - "))
+		versionTable, e.Version, e.Database, strings.Join(e.Problems, "\n  - "), e.hidden)
 }
 
 // UnknownVersionError says that the database is at a version that this program has no migration for.

@@ -239,7 +239,7 @@ func (s survey) state() (State, []string) {
 func (m *Migrator) refusal(found survey) error {
 	switch state, problems := found.state(); {
 	case state == StateHalfMade:
-		return &AdoptionError{Database: found.database, Problems: problems}
+		return &AdoptionError{Database: found.database, Problems: problems, hidden: m.at.hidden()}
 	case found.version > uint(len(m.known)):
 		return &UnknownVersionError{Version: found.version, Latest: uint(len(m.known))}
 	case found.dirty:
@@ -247,7 +247,7 @@ func (m *Migrator) refusal(found survey) error {
 	}
 	// That a version is recorded proves nothing: another application may use golang-migrate too.
 	if problems := compare(m.expected(found.version), found); len(problems) > 0 {
-		return &MismatchError{Database: found.database, Version: found.version, Problems: problems}
+		return &MismatchError{Database: found.database, Version: found.version, Problems: problems, hidden: m.at.hidden()}
 	}
 	return nil
 }
