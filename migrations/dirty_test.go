@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pharmavida/ingesta/migrations/migrationstest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
@@ -104,6 +105,41 @@ func TestDirtyIsExplained(t *testing.T) {
 				t.Errorf("verify: got %q, %v, want to hear that it is dirty", problems, err)
 			}
 		})
+	}
+}
+
+// A step does not wait for ever for a table that a transaction holds which somebody left open.
+func TestTableHeldByOthers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	migrationstest.Exec(t, p.admin, "CREATE TABLE one (id INT)")
+	held, err := p.admin.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback() }()
+	if _, err := held.ExecContext(t.Context(), "INSERT INTO one VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	m := p.migratorOf(t, script("ALTER TABLE one ADD COLUMN more INT", "ALTER TABLE one DROP COLUMN more"))
+	m.tableTimeout = time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	select {
+	case r := <-startUp(ctx, m):
+		if !errors.As(r.err, new(*DirtyError)) || Transient(r.err) {
+			t.Errorf("got %v, want the step to have stopped", r.err)
+		}
+		for _, want := range []string{"other sessions hold a table", "error 1205", "SHOW FULL PROCESSLIST", "KILL <id>", "force 0"} {
+			if r.err == nil || !strings.Contains(r.err.Error(), want) {
+				t.Errorf("got %v\nwant in it %q", r.err, want)
+			}
+		}
+	case <-ctx.Done():
+		t.Fatal("the step waits on, want it to have given up after a second")
+	}
+	if got := p.migrator(t); got.tableTimeout != 5*time.Minute {
+		t.Errorf("a step waits for %v by default, want as long as the package comment says", got.tableTimeout)
 	}
 }
 

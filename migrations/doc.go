@@ -36,6 +36,8 @@
 //
 //   - A cancelled context is heeded between two steps. A step that runs is not interrupted, since
 //     MySQL could not take back the part of it that is done.
+//   - A step that waits for a table because others use it (a transaction that was left open is
+//     enough) fails after five minutes with what to do about them. It counts as stopped half-way.
 //   - Killed, or cut off, within a step: schema_migrations says dirty, and every further change is
 //     refused with a *DirtyError that names the migration and the ways out.
 //   - Killed between a step and its line in schema_history: the version is right and nothing is
@@ -48,6 +50,5 @@
 //
 // Not its job: rows that services work with (package seeds); creating databases and logins;
 // several writable servers that share the data, or a proxy that spreads the statements of one
-// login over servers (the lock is that of one server); undoing half of a migration; limiting how
-// long a step waits for a table that others use (lock_wait_timeout of the server does).
+// login over servers (the lock is that of one server); undoing half of a migration.
 package migrations

@@ -92,13 +92,17 @@ func meaning(at address, refused *mysql.MySQLError) (message string, transient b
 		return fmt.Sprintf("the MySQL server at %s has no database %s (error 1049): check MYSQL_DATABASE, or DATABASE_URL. An administrator creates it by: CREATE DATABASE %s CHARACTER SET utf8mb4; %s",
 			at.hostPort(), at.database, quoteName(at.database), at.grant()), false
 	}
+	if refused.Number == 1205 { // waited for a table, or for rows, for as long as the session may
+		return fmt.Sprintf("other sessions hold a table or rows that this waited for, until its time was over (error 1205). "+
+			"`SHOW FULL PROCESSLIST` shows the sessions: wait until they have ended, or end them (`KILL <id>`); `migrate status` then tells how database %s was left", at.database), true
+	}
 	if slices.Contains([]uint16{
 		1040, 1129, 1203, 1226, // too many connections, host blocked, limits of the account
 		1021, 1037, 1041, 1114, 1135, // disk, memory, temporary table and threads used up
 		1053, 1077, 1079, 3168, // shutting down, not available yet
 		1152, 1153, 1158, 1159, 1160, 1161, 1184, 4031, // connection aborted
 		1317, 1927, 3169, // query or session killed
-		1205, 1213, // locks
+		1213, // deadlock
 	}, refused.Number) {
 		return fmt.Sprintf("the MySQL server at %s is not able to serve, or ended the statement (error %d: %s)", at.hostPort(), refused.Number, refused.Message), true
 	}

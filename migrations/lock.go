@@ -90,7 +90,8 @@ func (m *Migrator) lock(ctx context.Context) (*session, error) {
 // golang-migrate's command, which knows nothing of ours.
 func (m *Migrator) acquire(ctx context.Context, s *session) error {
 	// While f works over other connections, this one is idle: let the server not grow tired of it.
-	if _, err := s.conn.ExecContext(ctx, "SET SESSION wait_timeout = 28800"); err != nil {
+	settings := fmt.Sprintf("SET SESSION wait_timeout = 28800, SESSION lock_wait_timeout = %d", int64(m.tableTimeout.Seconds()))
+	if _, err := s.conn.ExecContext(ctx, settings); err != nil {
 		return m.explain(ctx, "preparing the connection", err)
 	}
 	if err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&s.id); err != nil {

@@ -20,8 +20,9 @@ type Migrator struct {
 
 	expected func(version uint) []table // what a database at the version has
 
-	lockTimeout time.Duration // how long to wait for another migrator
-	watchEvery  time.Duration // between two looks whether the lock is still held
+	lockTimeout  time.Duration // how long to wait for another migrator
+	tableTimeout time.Duration // how long a step waits for a table that others use; whole seconds
+	watchEvery   time.Duration // between two looks whether the lock is still held
 
 	session *session // holds the lock; nil outside of Exclusive
 }
@@ -33,6 +34,10 @@ const (
 	// lockTimeout is longer than the other migrator should take, and short enough for a person
 	// or an orchestrator to hear of one that hangs.
 	lockTimeout = 5 * time.Minute
+
+	// tableTimeout is longer than a service should use a table within one transaction. The server's
+	// own is a day or a year.
+	tableTimeout = 5 * time.Minute
 
 	watchEvery = 5 * time.Second
 )
@@ -67,7 +72,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger, files fs.FS) (*Migr
 	}
 	return &Migrator{
 		at: at, log: log.With("database", at.database), db: db, files: files, known: known, expected: expected,
-		lockTimeout: lockTimeout, watchEvery: watchEvery,
+		lockTimeout: lockTimeout, tableTimeout: tableTimeout, watchEvery: watchEvery,
 	}, nil
 }
 
