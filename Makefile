@@ -101,10 +101,13 @@ VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: images
 images: ## build our images with Docker
+	@docker info >/dev/null 2>&1 || { echo "no Docker engine answers: see deploy/runbooks/docker-daemon.md" >&2; exit 1; }
 	@for image in $(IMAGES); do \
 		docker build -f deploy/docker/Dockerfile --target $$image --build-arg VERSION=$(VERSION) \
 			$(DOCKER_BUILD_FLAGS) -t pharmavida-ingesta-$$image:$(IMAGE_TAG) . || exit 1; \
 	done
+
+##@ Variables
 
 #? STACK=NAME         operations: local or compose, where both run
 #? YES=1              restore: do not ask

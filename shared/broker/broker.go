@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
@@ -136,34 +134,7 @@ func (b *Broker) Depths(ctx context.Context) (map[string]QueueDepth, error) {
 	if e == nil {
 		return nil, fmt.Errorf("measuring queues: %w: %w", ErrUnavailable, down)
 	}
-	depths := make(map[string]QueueDepth, len(b.topology.Queues))
-	var ch *amqp.Channel
-	for _, q := range b.topology.Queues {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("measuring queues: %w", err)
-		}
-		if ch == nil {
-			var err error
-			if ch, err = e.channel(); err != nil {
-				return nil, fmt.Errorf("measuring queues: %w", err)
-			}
-			defer e.closeChannel(ch)
-		}
-		var got amqp.Queue
-		err := e.within(e.timing.answer, "inspecting "+q.Name, func() (err error) {
-			got, err = ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
-			return err
-		})
-		if said, ok := errors.AsType[*amqp.Error](err); ok && said.Code == amqp.NotFound {
-			ch = nil // closed by the broker
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("measuring queues: %w", err)
-		}
-		depths[q.Name] = QueueDepth{Messages: got.Messages, Consumers: got.Consumers}
-	}
-	return depths, nil
+	return e.depths(ctx, b.topology.Queues)
 }
 
 // consumerTag returns a tag that was never used: a broker refuses one that it still knows.

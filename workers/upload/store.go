@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 )
 
 // dialTimeout bounds how long a connection to S3 may take to be made.
@@ -50,6 +51,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 	// the Store counts itself.
 	retryer := retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = cfg.Attempts })
 	options := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}), // what it has to say comes back as an error too
 		config.WithRetryer(func() aws.Retryer { return retryer }),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })),
 	}

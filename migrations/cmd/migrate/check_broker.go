@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,17 +15,61 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// checkMessages sends a message through the broker and back, over AMQP.
+// checkMessages sends a message through the broker and back, over AMQP, and looks at the queues.
 func (t *tool) checkMessages() check.Check {
-	var cfg broker.Config
+	var cfg brokerConfig
 	return check.Check{Service: check.RabbitMQ, Title: "messages", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
-		server, err := broker.Probe(ctx, cfg)
+		_, databases, err := cfg.wanted()
 		if err != nil {
-			return []check.Finding{{Outcome: check.Fail(err, messageStep(err))}}
+			return []check.Finding{{Outcome: check.Fail(err, "mend the catalog")}}
 		}
-		return []check.Finding{{Outcome: check.OK("one was published, confirmed and got back",
-			fmt.Sprintf("%s %s, cluster %s", server.Product, server.Version, server.Cluster))}}
+		var depths map[string]broker.QueueDepth
+		return check.Walk(ctx,
+			check.Step{Title: "messages", Gate: true, Run: func(ctx context.Context) check.Outcome {
+				server, err := broker.Probe(ctx, cfg.Broker)
+				if err != nil {
+					return check.Fail(err, messageStep(err))
+				}
+				return check.OK("one was published, confirmed and got back", fmt.Sprintf("%s %s, cluster %s", server.Product, server.Version, server.Cluster))
+			}},
+			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome {
+				if depths, err = broker.Inspect(ctx, cfg.Broker, databases); err != nil {
+					return check.Fail(err, messageStep(err))
+				}
+				return judgeConsumers(depths, databases)
+			}},
+			check.Step{Title: "dead letters", Run: func(context.Context) check.Outcome {
+				if n := depths[broker.DeadQueue].Messages; n > 0 {
+					// For an operator to look at, and no fault of the infrastructure.
+					return check.Skip(fmt.Sprintf("%d in %s wait for somebody to look at them", n, broker.DeadQueue))
+				}
+				return check.OK("none")
+			}},
+		)
 	})}
+}
+
+// judgeConsumers says which workers are there. That none is there is no fault of the
+// infrastructure; that some are missing is one.
+func judgeConsumers(depths map[string]broker.QueueDepth, databases []ingest.Database) check.Outcome {
+	var lines, idle []string
+	for _, name := range slices.Sorted(maps.Keys(depths)) {
+		lines = append(lines, fmt.Sprintf("%-32s %6d messages %3d consumers", name, depths[name].Messages, depths[name].Consumers))
+	}
+	for _, db := range databases {
+		if depths[broker.CommandQueue(db)].Consumers == 0 {
+			idle = append(idle, string(db))
+		}
+	}
+	switch len(idle) {
+	case 0:
+		return check.OK("a worker waits for the commands of each database", lines...)
+	case len(databases):
+		return check.Skip("no worker runs", lines...)
+	default:
+		return check.Fail(errors.New("no worker waits for the commands of "+strings.Join(idle, ", ")),
+			"start it: docker compose up -d worker-"+idle[0]+", or make up", lines...)
+	}
 }
 
 // messageStep returns what to do about a failure of broker.Probe.
@@ -46,7 +91,7 @@ func messageStep(err error) string {
 }
 
 // checkBroker looks at the broker through its management interface: alarms, and whether our
-// queues, bindings and policies are there.
+// exchanges, queues, bindings and policies are there.
 func (t *tool) checkBroker() check.Check {
 	var cfg brokerConfig
 	return check.Check{Service: check.RabbitMQ, Title: "management", Run: t.configured(&cfg, func(ctx context.Context) []check.Finding {
@@ -55,7 +100,6 @@ func (t *tool) checkBroker() check.Check {
 			return []check.Finding{{Outcome: check.Fail(err, "mend the catalog")}}
 		}
 		client := management.New(cfg.Management, cfg.Broker)
-		var queues []management.Queue
 		return check.Walk(ctx,
 			check.Step{Title: "management", Gate: true, Run: func(ctx context.Context) check.Outcome {
 				o, err := client.Overview(ctx)
@@ -68,13 +112,6 @@ func (t *tool) checkBroker() check.Check {
 			check.Step{Title: "topology and policies", Run: func(ctx context.Context) check.Outcome {
 				return judgeTopology(ctx, client, definitions, databases)
 			}},
-			check.Step{Title: "consumers", Run: func(ctx context.Context) check.Outcome {
-				if queues, err = client.Queues(ctx); err != nil {
-					return managementFailure(err)
-				}
-				return judgeConsumers(queues, databases)
-			}},
-			check.Step{Title: "dead letters", Run: func(context.Context) check.Outcome { return judgeDead(queues) }},
 		)
 	})}
 }
@@ -116,37 +153,6 @@ func judgeTopology(ctx context.Context, client *management.Client, definitions m
 		}
 	}
 	return check.Fail(errors.New(strings.Join(problems, "; ")), strings.Join(steps, "; "))
-}
-
-// judgeConsumers says which workers are there. That none is there is no fault of the infrastructure.
-func judgeConsumers(queues []management.Queue, databases []ingest.Database) check.Outcome {
-	consumers := map[string]int{}
-	var lines []string
-	for _, q := range queues {
-		consumers[q.Name] = q.Consumers
-		lines = append(lines, fmt.Sprintf("%-32s %-8s %6d messages %3d consumers", q.Name, q.Type, q.Messages, q.Consumers))
-	}
-	var idle []string
-	for _, db := range databases {
-		if name := broker.CommandQueue(db); consumers[name] == 0 {
-			idle = append(idle, name)
-		}
-	}
-	if len(idle) > 0 {
-		return check.Skip("no worker waits at "+strings.Join(idle, ", "), lines...)
-	}
-	return check.OK("a worker waits for the commands of each database", lines...)
-}
-
-// judgeDead counts the commands that nobody could carry out. They are for an operator to look at,
-// and no fault of the infrastructure.
-func judgeDead(queues []management.Queue) check.Outcome {
-	for _, q := range queues {
-		if q.Name == broker.DeadQueue && q.Messages > 0 {
-			return check.Skip(fmt.Sprintf("%d in %s wait for somebody to look at them", q.Messages, q.Name))
-		}
-	}
-	return check.OK("none")
 }
 
 func managementFailure(err error) check.Outcome {

@@ -37,7 +37,7 @@ func (t *tool) checkSchema() check.Check {
 			check.Step{Title: "schema version", Run: func(context.Context) check.Outcome { return judgeVersion(status) }},
 			check.Step{Title: "tables and columns", Run: func(ctx context.Context) check.Outcome {
 				if status.Busy || status.Refusal != nil || status.Version == 0 {
-					return check.Skip("not before the schema has a version")
+					return check.Skip("not while the schema version is in doubt")
 				}
 				return judgeTables(ctx, m)
 			}},

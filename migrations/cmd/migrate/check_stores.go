@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -74,7 +75,7 @@ func (t *tool) checkBucket() check.Check {
 				err = lake.Probe(ctx)
 			}
 			if err != nil {
-				return []check.Finding{{Outcome: bucketFailure(cfg.Bucket, err)}}
+				return []check.Finding{{Outcome: bucketFailure(cfg, err)}}
 			}
 			return []check.Finding{{Outcome: check.OK("an object was written, read and deleted in " + cfg.Bucket)}}
 		})(ctx)
@@ -83,16 +84,16 @@ func (t *tool) checkBucket() check.Check {
 
 // bucketFailure is the outcome of a probe of the bucket that failed. What S3 said at length is for
 // those who want more.
-func bucketFailure(bucket string, err error) check.Outcome {
+func bucketFailure(cfg upload.Config, err error) check.Outcome {
 	for _, known := range []struct {
 		reason error
 		step   string
 	}{
-		{upload.ErrUnreachable, "mend AWS_ENDPOINT_URL or the network; a server of your own: start it"},
+		{upload.ErrUnreachable, "mend AWS_ENDPOINT_URL (" + cmp.Or(cfg.Endpoint, "Amazon's") + ") or the network; a server of your own: start it"},
 		{upload.ErrNoCredentials, "give the SDK credentials: a role, ~/.aws/credentials, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
 		{upload.ErrCredentials, "mend key and secret, or renew them: session tokens expire"},
-		{upload.ErrAccessDenied, "allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket and the multipart actions on " + bucket},
-		{upload.ErrNoBucket, "create " + bucket + ", or mend AWS_BUCKET_NAME and AWS_REGION"},
+		{upload.ErrAccessDenied, "allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket and the multipart actions on " + cfg.Bucket},
+		{upload.ErrNoBucket, "create " + cfg.Bucket + ", or mend AWS_BUCKET_NAME and AWS_REGION"},
 	} {
 		if errors.Is(err, known.reason) {
 			return check.Fail(known.reason, known.step, err.Error())

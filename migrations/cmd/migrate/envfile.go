@@ -14,8 +14,9 @@ import (
 // up has written.
 var envFiles = []string{".env", ".local/env"}
 
-// readEnvFile adds the variables of a file to the environment, which comes first. A path that was
-// not asked for means the first of envFiles that is there, if any; an empty one that was means none.
+// readEnvFile adds the variables of a file to the environment, which comes first, and says so. A
+// path that was not asked for means the first of envFiles that is there, if any; an empty one that
+// was means none.
 func (t *tool) readEnvFile(path string, asked bool) error {
 	if asked {
 		if path == "" {
@@ -40,6 +41,9 @@ func (t *tool) addVariables(path string) error {
 		}
 		return usageError{fmt.Errorf("reading the variables in %s: %w", path, err)}
 	}
+	if t.anySet("MYSQL_") {
+		delete(variables, "DATABASE_URL") // it would win over what was set here, and lead elsewhere
+	}
 	var added []string
 	for name, value := range variables {
 		added = append(added, name+"="+value)
@@ -50,5 +54,6 @@ func (t *tool) addVariables(path string) error {
 		}
 	}
 	t.process.Environ = append(added, t.process.Environ...) // the last one counts
+	fmt.Fprintf(t.process.Stderr, "variables that are not set come from %s\n", path)
 	return nil
 }

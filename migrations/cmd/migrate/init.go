@@ -107,7 +107,7 @@ func initSchema(ctx context.Context, cfg initConfig, seed bool, log *slog.Logger
 			return err
 		}
 		if len(problems) > 0 {
-			return errors.New("the schema is not what it must be: " + strings.Join(problems, "; "))
+			return errors.New("the schema is not what it must be: " + strings.Join(problems, "; ") + " (restore a backup, or make by hand what is missing)")
 		}
 		status, err := m.Status(ctx)
 		if err != nil {

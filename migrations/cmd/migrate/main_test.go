@@ -401,7 +401,10 @@ func TestEnvFile(t *testing.T) {
 	write("other", "MYSQL_HOST=127.0.0.3\nMYSQL_PORT=1\nMYSQL_PASSWORD=mine\n")
 	want(t, address(nothing, "--env-file=other"), "127.0.0.3:1 ")
 	want(t, address(nothing, "--env-file="), "MYSQL_PASSWORD is required")
-	want(t, address(system{[]string{"MYSQL_HOST=127.0.0.4"}}), "127.0.0.4:1 ")
+	want(t, address(system{[]string{"MYSQL_HOST=127.0.0.4"}}), "127.0.0.4:1 ", "variables that are not set come from .env")
+	write("url", "DATABASE_URL=mysql://a:b@127.0.0.5:1/c\nMYSQL_PORT=1\nMYSQL_PASSWORD=mine\n")
+	want(t, address(nothing, "--env-file=url"), "127.0.0.5:1 ")
+	want(t, address(system{[]string{"MYSQL_HOST=127.0.0.6"}}, "--env-file=url"), "127.0.0.6:1 ") // not to another server than was said
 
 	write("broken", "MYSQL_PASSWORD=fine\nsesame open\n")
 	for _, path := range []string{"broken", "missing"} {
