@@ -17,8 +17,8 @@ const recordTimeout = 10 * time.Second
 // Up applies all pending migrations, one after the other. It returns the steps that were taken,
 // also beside an error; none when there was nothing to do.
 //
-// It fails with a *BusyError, *AdoptionError, *MismatchError, *DirtyError or *UnknownVersionError as the
-// package comment says, and with a *ServerError when the server cannot be used. Down, DownAll and Goto do
+// It fails with a *BusyError, *AdoptionError, *MismatchError, *DirtyError, *UnknownVersionError or
+// *ForeignTableError as the package comment says, and with a *ServerError when the server cannot be used. Down, DownAll and Goto do
 // the same.
 func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 	return m.change(ctx, func(uint) uint { return uint(len(m.known)) })
@@ -50,13 +50,21 @@ func (m *Migrator) Goto(ctx context.Context, version uint) ([]Step, error) {
 }
 
 // Force records that the database is at a version, 0 for none, and not dirty. Nothing else is
-// changed, and nothing compared.
+// changed, and nothing of the schema compared. It fails with a *ForeignTableError where the version
+// or the history would be written into a table of another program.
 func (m *Migrator) Force(ctx context.Context, version uint) error {
 	if err := m.exists(version); err != nil {
 		return err
 	}
 	return m.Exclusive(ctx, func(ctx context.Context) error {
 		started := time.Now()
+		found, err := m.survey(ctx)
+		if err != nil {
+			return err
+		}
+		if len(found.foreign) > 0 {
+			return found.foreign[0]
+		}
 		if err := m.prepare(ctx); err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@
 //   - A recorded version is not believed by itself, since another application may use golang-migrate
 //     in the same database: while tables or columns of that version are missing, or are of other
 //     types, every change but Force is refused with a *MismatchError.
+//   - A table schema_migrations or schema_history with other columns is another program's: nothing is
+//     read from it or written into it, and every change is refused with a *ForeignTableError.
 //   - No table is dropped while a foreign key of another table refers to it, as far as the login can
 //     see it: nothing is done, and the *ReferencedError names the keys.
 //   - Status, History, Verify and RowCounts change nothing, and make no table.

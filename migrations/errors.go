@@ -66,6 +66,20 @@ func (e *MismatchError) Error() string {
 		versionTable, e.Version, e.Database, strings.Join(e.Problems, "\n  - "), e.hidden)
 }
 
+// ForeignTableError says that a table under the name of one that the migrator keeps, schema_migrations
+// or schema_history, is another program's. It refuses Force too.
+type ForeignTableError struct {
+	Database string
+	Table    string
+	Problems []string // each thing that tells it from the migrator's
+}
+
+func (e *ForeignTableError) Error() string {
+	return fmt.Sprintf("table %s in database %s belongs to another program: %s; nothing was changed. "+
+		"The migrations need a table of that name for themselves: give this schema a database of its own, or rename the other program's table.",
+		e.Table, e.Database, strings.Join(e.Problems, "; "))
+}
+
 // UnknownVersionError says that the database is at a version that this program has no migration for.
 type UnknownVersionError struct {
 	Version uint // of the database

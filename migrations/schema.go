@@ -55,6 +55,15 @@ var alembicTable = table{"alembic_version", []column{{"version_num", "varchar(32
 
 const alembicRevision = "001"
 
+// kept are the tables that the migrator keeps for itself, as golang-migrate and makeHistory make them.
+var kept = []table{
+	{versionTable, []column{{"version", "bigint"}, {"dirty", boolean}}},
+	{historyTable, []column{
+		{"id", "bigint"}, {"version", "bigint"}, {"name", "varchar(255)"}, {"action", "varchar(16)"}, {"at", "datetime(3)"},
+		{"duration_ms", "bigint"},
+	}},
+}
+
 // expected returns the tables that a database at the version has. A migration that adds or alters
 // tables or columns says so here: a test holds the result against what the migrations make.
 func expected(version uint) []table {
@@ -92,13 +101,19 @@ func compare(want []table, found survey) (problems []string) {
 		if odd := found.odd[found.key(t.name)]; odd != "" {
 			problems = append(problems, "table "+t.name+" "+odd)
 		}
-		for _, c := range t.columns {
-			switch kind, ok := columns[strings.ToLower(c.name)]; {
-			case !ok:
-				problems = append(problems, fmt.Sprintf("column %s.%s is missing: it is to be %s", t.name, c.name, c.kind))
-			case kind != c.kind:
-				problems = append(problems, fmt.Sprintf("column %s.%s is %s, and is to be %s", t.name, c.name, kind, c.kind))
-			}
+		problems = append(problems, t.compare(columns)...)
+	}
+	return problems
+}
+
+// compare returns what is wrong with the columns of the table, of which there are these.
+func (t table) compare(columns map[string]string) (problems []string) {
+	for _, c := range t.columns {
+		switch kind, ok := columns[strings.ToLower(c.name)]; {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("column %s.%s is missing: it is to be %s", t.name, c.name, c.kind))
+		case kind != c.kind:
+			problems = append(problems, fmt.Sprintf("column %s.%s is %s, and is to be %s", t.name, c.name, kind, c.kind))
 		}
 	}
 	return problems

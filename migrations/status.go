@@ -31,7 +31,7 @@ type Status struct {
 	Pending       int   // how many migrations up would apply, adoption apart
 	Adopted       bool  // Alembic made what migration 1 makes
 	Busy          bool  // another migrator is at work, and what else is here may be about to change
-	Refusal       error // why changes are refused: *DirtyError, *AdoptionError, *MismatchError or *UnknownVersionError; nil when they are not
+	Refusal       error // why changes are refused: *DirtyError, *AdoptionError, *MismatchError, *UnknownVersionError or *ForeignTableError; nil when they are not
 }
 
 // Status tells where the database stands. It changes nothing.
@@ -108,6 +108,12 @@ func (m *Migrator) Verify(ctx context.Context) (problems []string, err error) {
 	found, err := m.survey(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if len(found.foreign) > 0 {
+		for _, e := range found.foreign {
+			problems = append(problems, e.Error())
+		}
+		return problems, nil
 	}
 	switch state, halfMade := found.state(); state {
 	case StateEmpty:

@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,16 @@ func TestVersionOfAnotherApplication(t *testing.T) {
 	}
 }
 
+// golang-migrate's table is of the server's own engine, whichever that is.
+func TestVersionsOfAnotherEngine(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	migrationstest.Exec(t, p.admin, standardTable+"ALTER TABLE schema_migrations ENGINE = MyISAM")
+	if steps, err := p.migrator(t).Up(t.Context()); err != nil || spelled(steps) != "up 1, up 2" {
+		t.Errorf("got %q, %v, want up 1, up 2", spelled(steps), err)
+	}
+}
+
 // Version 0 is none, as `migrate force 0` of golang-migrate's command writes it: the tables decide.
 func TestVersionZero(t *testing.T) {
 	t.Parallel()
@@ -69,5 +80,59 @@ func TestVersionZero(t *testing.T) {
 	migrationstest.Exec(t, p.admin, "DROP TABLE `User`")
 	if steps, err := m.Up(t.Context()); err != nil || spelled(steps) != "up 1, up 2" {
 		t.Errorf("without: got %q, %v, want up 1, up 2", spelled(steps), err)
+	}
+}
+
+// Tables of other programs under the names of the migrator's are told by their columns, and refused.
+func TestTablesOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ statements, table, want string }{
+		"Rails's versions": {"CREATE TABLE schema_migrations (version VARCHAR(255) PRIMARY KEY); INSERT INTO schema_migrations VALUES ('20240102030405')",
+			versionTable, "column schema_migrations.dirty is missing"},
+		"another's versions": {"CREATE TABLE schema_migrations (version VARCHAR(20), dirty BOOLEAN); INSERT INTO schema_migrations VALUES ('v1', 0)",
+			versionTable, "column schema_migrations.version is varchar(20), and is to be bigint"},
+		"another's history": {"CREATE TABLE schema_history (id INT PRIMARY KEY, what TEXT); INSERT INTO schema_history VALUES (1, 'x')",
+			historyTable, "column schema_history.action is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			migrationstest.Exec(t, p.admin, tt.statements)
+			before, rows := p.schema(t), p.rows(t, "SELECT * FROM "+tt.table)
+			m := p.migrator(t)
+			refused := func(what string, err error) {
+				t.Helper()
+				e, ok := errors.AsType[*ForeignTableError](err)
+				if !ok || e.Table != tt.table || e.Database != p.cfg.Database {
+					t.Errorf("%s: got %v, want %s named as another program's", what, err, tt.table)
+					return
+				}
+				for _, want := range []string{tt.want, "belongs to another program", "nothing was changed"} {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("%s: got %v\nwant in it %q", what, err, want)
+					}
+				}
+			}
+			_, err := m.Up(t.Context())
+			refused("up", err)
+			_, err = m.DownAll(t.Context())
+			refused("down all", err)
+			refused("force", m.Force(t.Context(), 1))
+			status, err := m.Status(t.Context())
+			if err != nil || status.Version != 0 {
+				t.Errorf("status: got %+v, %v, want no version read from another's table", status, err)
+			}
+			refused("status", status.Refusal)
+			if problems, err := m.Verify(t.Context()); err != nil || len(problems) != 1 || !strings.Contains(problems[0], "belongs to another program") {
+				t.Errorf("verify: got %q, %v, want to hear whose table it is", problems, err)
+			}
+			if _, err := m.History(t.Context()); err != nil {
+				t.Errorf("history: %v", err)
+			}
+			same(t, "their schema", p.schema(t), before)
+			if now := p.rows(t, "SELECT * FROM "+tt.table); !slices.EqualFunc(now, rows, maps.Equal) {
+				t.Errorf("%s holds %v, want what it held: %v", tt.table, now, rows)
+			}
+		})
 	}
 }

@@ -27,6 +27,7 @@ type survey struct {
 	odd       map[string]string            // in words, of each table that is none, or not InnoDB's
 	revisions []string                     // Alembic's
 	log       []Step                       // oldest first
+	foreign   []*ForeignTableError         // tables of others under the names of kept
 	holder    int64                        // connection that holds the lock of the migrations; 0 for none
 	moving    bool                         // the version changed during the look: not all of this is of one moment
 	mark
@@ -76,7 +77,16 @@ func (m *Migrator) look(ctx context.Context) (survey, error) {
 	if err := s.readRevisions(ctx, m.db); err != nil {
 		return survey{}, m.explain(ctx, "reading "+alembicTable.name, err)
 	}
-	if _, ok := s.columns(historyTable); ok {
+	for _, t := range kept {
+		columns, ok := s.columns(t.name)
+		if !ok {
+			continue
+		}
+		if problems := t.compare(columns); len(problems) > 0 { // golang-migrate leaves the engine to the server
+			s.foreign = append(s.foreign, &ForeignTableError{Database: s.database, Table: t.name, Problems: problems})
+		}
+	}
+	if s.ours(historyTable) {
 		if s.log, err = readHistory(ctx, m.db); err != nil && !isNoSuchTable(err) {
 			return survey{}, m.explain(ctx, "reading "+historyTable, err)
 		}
@@ -86,8 +96,11 @@ func (m *Migrator) look(ctx context.Context) (survey, error) {
 		return survey{}, m.explain(ctx, "asking who holds the lock", err)
 	}
 	s.holder = holder.Int64
+	if _, ok := s.columns(versionTable); ok && !s.ours(versionTable) {
+		return s, nil
+	}
 	s.mark, err = readVersion(ctx, m.db)
-	if _, ok := s.columns(versionTable); ok && err != nil && !isNoSuchTable(err) {
+	if s.ours(versionTable) && err != nil && !isNoSuchTable(err) {
 		return survey{}, m.explain(ctx, "reading "+versionTable, err)
 	}
 	s.moving = s.mark != before
@@ -196,6 +209,12 @@ func (s survey) columns(name string) (map[string]string, bool) {
 	return columns, ok
 }
 
+// ours reports whether a table of kept is there and the migrator's.
+func (s survey) ours(name string) bool {
+	_, ok := s.columns(name)
+	return ok && !slices.ContainsFunc(s.foreign, func(e *ForeignTableError) bool { return e.Table == name })
+}
+
 // otherCase returns a table that is there under the name in another case, or "".
 func (s survey) otherCase(name string) string {
 	for other := range s.tables {
@@ -237,6 +256,9 @@ func (s survey) state() (State, []string) {
 
 // refusal returns why the database must not be changed, nil when it may be.
 func (m *Migrator) refusal(found survey) error {
+	if len(found.foreign) > 0 {
+		return found.foreign[0]
+	}
 	switch state, problems := found.state(); {
 	case state == StateHalfMade:
 		return &AdoptionError{Database: found.database, Problems: problems, hidden: m.at.hidden()}
