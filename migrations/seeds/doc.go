@@ -17,7 +17,8 @@
 //   - A user who is there under another id, known by the email address, is somebody else's: the
 //     row is left alone, and nothing that would hang on it is inserted. It is named in the Summary.
 //   - Several may run at once: one after the other finds nothing left to insert. A transaction that
-//     meets another one's (a deadlock, a duplicate key) is rolled back and tried again.
+//     meets another one's (a deadlock, a duplicate key) is rolled back and tried again. A value that
+//     somebody else's row has under a unique key of theirs is told in a *TakenError instead.
 //   - Passwords are stored as bcrypt hashes only.
 //
 // Not its job: asking before Clean, and refusing it where real data is. It is safe only where every

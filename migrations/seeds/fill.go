@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // filler empties and fills the tables within one transaction.
@@ -215,6 +217,9 @@ func (f *filler) insert(ctx context.Context, r row) error {
 	columns := append([]string{r.key}, r.columns...)
 	statement := fmt.Sprintf("INSERT INTO `%s` (`%s`) VALUES (?%s)", r.table, strings.Join(columns, "`, `"), strings.Repeat(", ?", len(r.values)))
 	if _, err := f.tx.ExecContext(ctx, statement, append([]any{r.id}, r.values...)...); err != nil {
+		if refused, ok := errors.AsType[*mysql.MySQLError](err); ok && refused.Number == duplicateKey {
+			err = &TakenError{Table: r.table, ID: r.id, cause: refused}
+		}
 		return fmt.Errorf("inserting into the table %s: %w", r.table, err)
 	}
 	f.count(r.table).Inserted++

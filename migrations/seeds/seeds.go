@@ -47,7 +47,8 @@ const maxAttempts = 10
 // Apply puts the demonstration data into the database, whose tables must exist, and returns what
 // it did. It may be repeated, and after an error nothing has changed; after one of the connection
 // during the commit it may have. The caller keeps db.
-// Clean fails with a *CascadeError where rows of other tables would follow those that it deletes.
+// It fails with a *TakenError where a row of somebody else's stands in the way, and with Clean
+// with a *CascadeError where rows of other tables would follow those that it deletes.
 func Apply(ctx context.Context, db *sql.DB, opts Options) (Summary, error) {
 	return seed(ctx, db, opts, bcrypt.DefaultCost)
 }
@@ -59,21 +60,27 @@ func seed(ctx context.Context, db *sql.DB, opts Options, cost int) (Summary, err
 	if err != nil {
 		return Summary{}, fmt.Errorf("seeding: %w", err)
 	}
+	var last *TakenError // by which the attempt before failed; nil when it was something else
 	for attempt := 1; ; attempt++ {
 		summary, err := try(ctx, db, opts, hashes)
 		if err == nil {
 			return summary, nil
 		}
-		if attempt == maxAttempts || !collided(err) {
+		taken, _ := errors.AsType[*TakenError](err)
+		// What was inserted meanwhile under the row's id or name is in sight of the next attempt, and
+		// no row is inserted then. That it is refused again, another key is the reason.
+		again := taken != nil && last != nil && taken.Table == last.Table && taken.ID == last.ID
+		if attempt == maxAttempts || again || !collided(err) {
 			return Summary{}, fmt.Errorf("seeding: %w", err)
 		}
+		last = taken
 	}
 }
 
 // The server's numbers for the errors of a transaction that met another one's.
 const (
 	recordChanged = 1020 // a row is not what it was when the transaction began (MariaDB 11.6 and later)
-	duplicateKey  = 1062 // the other one inserted the row first
+	duplicateKey  = 1062 // the other one inserted the row first; or it is somebody else's: see TakenError
 	deadlock      = 1213
 )
 
