@@ -38,7 +38,7 @@ func refuseCascades(ctx context.Context, tx *sql.Tx) error {
 		ours := func(name string) bool {
 			return slices.ContainsFunc(tables, func(t string) bool { return t == name || foldNames && strings.EqualFold(t, name) })
 		}
-		if ours(referenced) && !(here && ours(table)) {
+		if ours(referenced) && (!here || !ours(table)) {
 			references = append(references, fmt.Sprintf("%s of %s.%s refers to %s with ON DELETE %s", constraint, database, table, referenced, rule))
 		}
 	}
