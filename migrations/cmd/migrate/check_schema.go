@@ -36,7 +36,7 @@ func (t *tool) checkSchema() check.Check {
 			}},
 			check.Step{Title: "schema version", Run: func(context.Context) check.Outcome { return judgeVersion(status) }},
 			check.Step{Title: "tables and columns", Run: func(ctx context.Context) check.Outcome {
-				if status.Busy || status.Refusal != nil || status.Version == 0 {
+				if status.Busy || status.Version == 0 || status.Refusal != nil && !mismatch(status) {
 					return check.Skip("not while the schema version is in doubt")
 				}
 				return judgeTables(ctx, m)
@@ -49,7 +49,7 @@ func judgeVersion(s migrations.Status) check.Outcome {
 	switch {
 	case s.Busy:
 		return check.Skip("another migrator is at work")
-	case s.Refusal != nil:
+	case s.Refusal != nil && !mismatch(s): // what is missing, the look at the tables tells
 		return refused(s.Refusal)
 	case s.State == migrations.StateAlembic:
 		return check.Fail(errors.New("made by Alembic, and not adopted yet"), "adopt it, with all its rows: migrate init, or migrate up")
@@ -63,6 +63,13 @@ func judgeVersion(s migrations.Status) check.Outcome {
 		detail += ", begun by Alembic"
 	}
 	return check.OK(detail)
+}
+
+// mismatch reports whether changes are refused only because tables or columns of the version are
+// missing.
+func mismatch(s migrations.Status) bool {
+	_, ok := errors.AsType[*migrations.MismatchError](s.Refusal)
+	return ok
 }
 
 // refused is the outcome where nothing may be changed before somebody has looked. The whole

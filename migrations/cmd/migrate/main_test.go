@@ -327,6 +327,18 @@ func TestCheck(t *testing.T) {
 	want(t, s.must(t, "check", "--verbose"), "✓", "all are there, in 9 tables", "0 rows", "All of the infrastructure works")
 }
 
+// A table that somebody dropped is named, and nothing else of the database is blamed.
+func TestCheckNamesAMissingTable(t *testing.T) {
+	s := newSystem(t)
+	s.must(t, "up")
+	migrationstest.Exec(t, s.admin(t), "DROP TABLE Insights")
+	got := s.migrate(t.Context(), "check", "--service=mysql")
+	if got.code != program.ExitError || strings.Count(got.stdout, "✗") != 1 {
+		t.Errorf("exit %d, want 1 and one failure\n%s", got.code, got.all())
+	}
+	want(t, got.stdout, "✓ schema version", "table Insights is missing", "restore a backup")
+}
+
 // A server at whose address nobody listens is one failure, named with its next step; the others
 // are not blamed.
 func TestCheckNamesWhoDoesNotAnswer(t *testing.T) {
