@@ -238,7 +238,11 @@ func TestSeed(t *testing.T) {
 		t.Errorf("--clean, answering n: exit %d, want 1", got.code)
 	}
 	want(t, got.stderr, "deletes every row", "nothing was changed")
-	want(t, s.must(t, "seed", "--clean", "--yes"), "User")
+	cleaned := s.must(t, "seed", "--clean", "--yes")
+	want(t, cleaned, "User", "juan.perez@example.com", "maria.lopez@example.com", "admin@flowlite.com")
+	if n := strings.Count(cleaned, "as documented"); n != 4 {
+		t.Errorf("%d of 4 logins have the documented password:\n%s", n, cleaned)
+	}
 	if n := s.users(t); n != 4 {
 		t.Errorf("after --clean: %d users, want 4", n)
 	}

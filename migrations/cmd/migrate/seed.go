@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -57,7 +58,11 @@ func (t *tool) seedCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return t.printSeeds(summary)
+				logins, err := seeds.Verify(cmd.Context(), db)
+				if err != nil {
+					return err
+				}
+				return t.printSeeds(summary, logins)
 			})
 		},
 	}
@@ -67,7 +72,8 @@ func (t *tool) seedCommand() *cobra.Command {
 	return cmd
 }
 
-func (t *tool) printSeeds(summary seeds.Summary) error {
+// printSeeds prints what was done with each table, and who can log in with the documented password.
+func (t *tool) printSeeds(summary seeds.Summary, logins []seeds.Verification) error {
 	table := tabwriter.NewWriter(t.process.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "TABLE\tDELETED\tINSERTED\tPRESENT\tSKIPPED\t")
 	for _, s := range summary.Tables {
@@ -75,6 +81,15 @@ func (t *tool) printSeeds(summary seeds.Summary) error {
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("printing the summary: %w", err)
+	}
+	t.say("")
+	table = tabwriter.NewWriter(t.process.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "LOGIN\tROLE\tACTIVE\tPASSWORD")
+	for _, login := range logins {
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s\n", login.Email, login.Role, login.Active, cmp.Or(login.Problem, "as documented"))
+	}
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("printing the logins: %w", err)
 	}
 	for _, email := range summary.Strangers {
 		t.say("%s is there already, as another user: left alone, with all that would belong to it", email)
