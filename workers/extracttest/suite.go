@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,7 @@ func Run(t *testing.T, f Fixture) {
 	t.Run("wrong password", s.wrongPassword)
 	t.Run("context over before the start", s.overBefore)
 	t.Run("close", s.closes)
+	t.Run("version", s.version)
 	if !f.Collections {
 		t.Run("all columns", s.allColumns)
 		t.Run("missing column", s.missingColumn)
@@ -57,6 +59,28 @@ func Run(t *testing.T, f Fixture) {
 }
 
 type suite struct{ Fixture }
+
+// version is what a look at the infrastructure shows of the server.
+func (s suite) version(t *testing.T) {
+	ask := func(access Access) (string, error) {
+		source, ok := s.Source(t, access).(interface {
+			Version(ctx context.Context) (string, error)
+		})
+		if !ok {
+			t.Fatal("the source cannot tell its server's version")
+		}
+		return source.Version(t.Context())
+	}
+	if version, err := ask(Granted); err != nil || !regexp.MustCompile(`^\d+\.\d+`).MatchString(version) {
+		t.Errorf("the version is %q, %v; want one that begins with two numbers", version, err)
+	}
+	if _, err := ask(WrongPassword); !ingest.HasCode(err, ingest.SourceDenied) {
+		t.Errorf("asking with a wrong password: %v, want %s", err, ingest.SourceDenied)
+	}
+	if _, err := ask(ClosedPort); !ingest.HasCode(err, ingest.SourceUnavailable) {
+		t.Errorf("asking where nobody listens: %v, want %s", err, ingest.SourceUnavailable)
+	}
+}
 
 func (s suite) emptyTable(t *testing.T) {
 	s.Server.Create(t, Table{Name: "nada", Columns: []Column{{"id", Int}, {"nombre", Text}}})
