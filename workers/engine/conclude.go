@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -83,27 +82,21 @@ func (a *attempt) release(ctx context.Context, r jobstore.Release) error {
 }
 
 // finish ends the job with what its datasets add up to: the manifest first, for it is the mark
-// that tells lake readers what they may read, then the job, then the event.
+// that tells lake readers what they may read, then what must not stay in S3 goes, then the job
+// ends, then comes the event.
 func (a *attempt) finish(ctx context.Context) error {
 	results := a.results()
 	compareSnapshots(results)
 	end := jobstore.Finish{Status: ingest.Conclude(results), Results: results}
-	for _, r := range results {
-		if r.State == ingest.Done {
-			continue
-		}
-		if end.Status == ingest.Failed && end.Code == "" {
-			end.Code, end.Message = r.Code, r.Error
-		}
-		// Nothing of an unfinished dataset stays behind; what cannot be removed now, the reaper will.
-		if err := a.Lake.AbortStale(ctx, r.Key, a.owner); err != nil {
-			a.log.Info("an unfinished upload may be left", "dataset", r.Dataset, "error", err)
-		}
+	if end.Status == ingest.Failed {
+		end.Code, end.Message = results[0].Code, results[0].Error
+	} else if err := a.putManifest(ctx, end); err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
 	}
-	if end.Status != ingest.Failed {
-		if err := a.putManifest(ctx, end); err != nil {
-			return fmt.Errorf("writing the manifest: %w", err)
-		}
+	if err := a.clean(ctx, end); ingest.HasCode(err, ingest.LeaseLost) {
+		return err
+	} else if err != nil {
+		a.log.Warn("not everything could be removed that failed datasets left in S3", "error", err)
 	}
 	return a.end(ctx, end)
 }
@@ -180,18 +173,6 @@ func compareSnapshots(results ingest.Results) {
 			s := *r.Snapshot
 			s.Consistent = false
 			results[i].Snapshot = &s
-		}
-	}
-}
-
-// discardObjects removes everything that the job wrote to S3. What cannot be removed is logged:
-// no manifest names it, and the reaper aborts what is still an upload.
-func (e *Engine) discardObjects(ctx context.Context, job ingest.Job, log *slog.Logger) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), concludeTimeout, errors.New("removing the objects of a cancelled job timed out"))
-	defer cancel()
-	for _, r := range job.Results {
-		if err := e.Lake.Discard(ctx, r.Key, job.ID); err != nil {
-			log.Warn("an object of a cancelled job could not be removed", "dataset", r.Dataset, "key", r.Key, "error", err)
 		}
 	}
 }

@@ -67,6 +67,67 @@ func TestOneDatasetFails(t *testing.T) {
 	s.noUploads()
 }
 
+// What an attempt completed and did not live to commit goes with the dataset that failed after it,
+// however many of the job's datasets fail. Nobody else's object does.
+func TestFailedDatasetLeavesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		compras func(context.Context, int, Sink) (Tally, error)
+		want    ingest.Status
+	}{
+		{"partial", rows(2), ingest.Partial},
+		{"error", failing(100, permanent), ingest.Failed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSystem(t, exports{"users": failing(100, permanent), "compras": test.compras})
+			accepted := s.submit()
+			users, compras := accepted.Results.Of("users").Key, accepted.Results.Of("compras").Key
+			s.complete(users, upload.Owner{JobID: accepted.ID, Fence: 1})
+			s.complete(users+"_2", upload.Owner{JobID: "another", Fence: 1})
+			s.upload(users)
+			s.start()
+			if job := s.end(accepted.ID); job.Status != test.want {
+				t.Errorf("got status %s, want %s", job.Status, test.want)
+			}
+			for key, want := range map[string]bool{users: false, users + "_2": true, compras: test.want == ingest.Partial} {
+				if _, ok := s.object(key); ok != want {
+					t.Errorf("an object is at %s: %v, want %v", key, ok, want)
+				}
+			}
+			s.noUploads()
+		})
+	}
+}
+
+// An attempt that lost the job does not say any more what of it may stay.
+func TestStaleAttemptRemovesNothing(t *testing.T) {
+	s := newSystem(t, exports{}, "INGESTA_LEASE=50ms") // and no renewal while the test runs
+	job := s.submit()
+	key := job.Results.Of("users").Key
+	s.source.exports["users"] = func(ctx context.Context, _ int, _ Sink) (Tally, error) {
+		var successor jobstore.Claim
+		stacktest.Eventually(t, "the lease is dead", func() bool {
+			var err error
+			successor, err = s.jobs.Claim(ctx, jobstore.ClaimRequest{Command: job.Command(), Worker: "successor"})
+			return err == nil && successor.Outcome == jobstore.Claimed
+		})
+		s.upload(key)
+		if _, err := successor.Lease.Finish(ctx, jobstore.Finish{Status: ingest.Success}); err != nil {
+			t.Error(err)
+		}
+		return Tally{}, permanent
+	}
+	stop := s.start()
+	stacktest.Eventually(t, "the successor has ended the job", func() bool {
+		got, err := s.jobs.Get(t.Context(), job.ID)
+		return err == nil && got.Status == ingest.Success
+	})
+	stop()
+	if left := s.uploads(); len(left) != 1 || left[0] != key {
+		t.Errorf("the uploads are at %q, want the one that the successor began", left)
+	}
+}
+
 func TestMissingTable(t *testing.T) {
 	s := newSystem(t, exports{})
 	s.start()
@@ -189,19 +250,7 @@ func TestDuplicates(t *testing.T) {
 	if job = s.end(id); job.Status != ingest.Success || job.Attempt != 1 || s.source.tried("users") != 1 {
 		t.Errorf("got status %s, attempt %d, users ran %d times; want success, 1, 1", job.Status, job.Attempt, s.source.tried("users"))
 	}
-	stacktest.Eventually(s.t, "the queues are drained", func() bool {
-		depths, err := s.broker.Depths(t.Context())
-		if err != nil {
-			return false
-		}
-		left := 0
-		for queue, depth := range depths {
-			if queue != "batch_processed" {
-				left += depth.Messages
-			}
-		}
-		return left == 0
-	})
+	s.drained()
 	select {
 	case e := <-s.events:
 		if ingest.Status(e.Kind).Terminal() {

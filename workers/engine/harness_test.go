@@ -306,14 +306,61 @@ func (s *system) object(key string) (string, bool) {
 	return string(body), true
 }
 
-// noUploads asserts that no multipart upload is left.
-func (s *system) noUploads() {
+// complete makes an object as an attempt does that dies before it can commit it.
+func (s *system) complete(key string, owner upload.Owner) {
+	s.t.Helper()
+	object, err := s.lake.Create(s.t.Context(), key, owner, func(context.Context) error { return nil })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := object.Complete(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// upload begins an upload as a process does that dies before it can complete it.
+func (s *system) upload(key string) {
+	s.t.Helper()
+	if _, err := s.raw.CreateMultipartUpload(s.t.Context(), &s3.CreateMultipartUploadInput{Bucket: &s.bucket, Key: &key}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// uploads returns the keys of all multipart uploads.
+func (s *system) uploads() (keys []string) {
 	s.t.Helper()
 	out, err := s.raw.ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &s.bucket})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, u := range out.Uploads {
-		s.t.Errorf("an upload is left at %s", *u.Key)
+		keys = append(keys, *u.Key)
 	}
+	return keys
+}
+
+// noUploads asserts that no multipart upload is left.
+func (s *system) noUploads() {
+	s.t.Helper()
+	if left := s.uploads(); len(left) > 0 {
+		s.t.Errorf("uploads are left at %q", left)
+	}
+}
+
+// drained waits until no message waits in a queue of ours.
+func (s *system) drained() {
+	s.t.Helper()
+	stacktest.Eventually(s.t, "the queues are drained", func() bool {
+		depths, err := s.broker.Depths(s.t.Context())
+		if err != nil {
+			return false
+		}
+		left := 0
+		for queue, depth := range depths {
+			if queue != "batch_processed" {
+				left += depth.Messages
+			}
+		}
+		return left == 0
+	})
 }

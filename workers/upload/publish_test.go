@@ -237,7 +237,7 @@ func TestDiscardRemovesEverythingOfAJob(t *testing.T) {
 	l.mustWrite(key, owner("job", 1), []byte("x"))
 	l.create(key, owner("job", 2))
 	for range 2 {
-		if err := l.Discard(t.Context(), key, "job"); err != nil {
+		if err := l.Discard(t.Context(), key, EveryAttempt("job")); err != nil {
 			t.Fatal(err)
 		}
 	}

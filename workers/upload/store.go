@@ -41,6 +41,9 @@ type Owner struct {
 	Fence int64
 }
 
+// EveryAttempt stands for all attempts of a job that nobody works on any more.
+func EveryAttempt(jobID string) Owner { return Owner{JobID: jobID, Fence: math.MaxInt64} }
+
 // New returns a store of the configured bucket. It reads the SDK's configuration (environment,
 // shared files) and makes no connection.
 func New(ctx context.Context, cfg Config) (*Store, error) {
@@ -213,14 +216,14 @@ func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
 	}
 }
 
-// Discard removes everything that the job has at key, of whichever attempt: its uploads and its
-// object. It is for a job that nobody works on any more. It is safe to repeat.
-func (s *Store) Discard(ctx context.Context, key, jobID string) error {
-	everyAttempt := Owner{JobID: jobID, Fence: math.MaxInt64}
-	if err := s.AbortStale(ctx, key, everyAttempt); err != nil {
+// Discard removes what owner's job has at key: its uploads, but for those that this process is
+// working on in owner's name, and its object, unless it is of a later attempt; that one is
+// LeaseLost. It is safe to repeat.
+func (s *Store) Discard(ctx context.Context, key string, owner Owner) error {
+	if err := s.AbortStale(ctx, key, owner); err != nil {
 		return err
 	}
-	return s.Delete(ctx, key, everyAttempt)
+	return s.Delete(ctx, key, owner)
 }
 
 // remove deletes the object if it still has this ETag. A server that does not know conditional
