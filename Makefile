@@ -27,6 +27,12 @@ test: up ## all tests, on the real servers of the local stack, with the race det
 	cd deploy/local && GOWORK=off go test -race -shuffle=on -count=1 ./...
 	cd deploy/docker && GOWORK=off go test -race -shuffle=on -count=1 ./...
 
+##@ Faults (on servers and processes of their own; see deploy/e2e)
+
+.PHONY: faults
+faults: stack-tool ## break everything that can break, 25 ways; writes .local/faults.json
+	go test -tags faults -count=1 -timeout 60m -v -run TestFaults ./deploy/e2e $(if $(QUICK),-args -quick)
+
 ##@ Development
 
 LINTER := bin/local/golangci-lint
@@ -115,6 +121,7 @@ images: ## build our images with Docker
 #? DOCKER_BUILD_FLAGS images: for docker build, such as --build-arg GOPROXY=…
 #? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
 #? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
+#? QUICK=1            faults: the quick half alone
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
 #? LOCAL_<PART>_PORT  a port of your own instead of 18xxx; PART is one of GATEWAY, WORKER_MONGODB, WORKER_MYSQL,

@@ -25,6 +25,7 @@ var needs = []need{
 	{"mariadb-server", []string{"/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db", "/usr/bin/mariadb"}},
 	{"redis-server", []string{"/usr/bin/redis-server"}},
 	{"rabbitmq-server", []string{"/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd"}},
+	{"libfaketime", []string{"/usr/lib/*/faketime/libfaketime.so.1"}}, // for tests that set a server's clock
 }
 
 // Missing lists the packages that have to be installed, or to be finished after an interruption: then

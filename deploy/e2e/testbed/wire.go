@@ -1,0 +1,160 @@
+package testbed
+
+import (
+	"net"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// Wire is a TCP way to a server that can be cut and held. While it is whole it passes everything on.
+type Wire struct {
+	prefix   string // of the variables that name host and port
+	server   string // address
+	listener net.Listener
+	work     sync.WaitGroup
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	cut     bool
+	held    [2]bool // by direction
+	conns   map[net.Conn]bool
+}
+
+// Direction is a direction on a wire.
+type Direction int
+
+// The two directions, seen from the client.
+const (
+	ToServer Direction = iota
+	FromServer
+)
+
+// NewWire starts a wire to the server whose variables have the prefix: REDIS, RABBITMQ, POSTGRES,
+// SOURCE_MYSQL or MONGO. It is closed when the test ends.
+func (s *Servers) NewWire(t testing.TB, prefix string) *Wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &Wire{prefix: prefix, server: s.address(prefix), listener: listener, conns: map[net.Conn]bool{}}
+	w.changed = sync.NewCond(&w.mu)
+	w.work.Go(w.accept)
+	t.Cleanup(func() {
+		_ = listener.Close() // it was open
+		w.Cut()
+		w.work.Wait()
+	})
+	return w
+}
+
+// Env returns the variables that lead a process over the wire.
+func (w *Wire) Env() []string {
+	port := w.listener.Addr().(*net.TCPAddr).Port
+	return []string{w.prefix + "_HOST=127.0.0.1", w.prefix + "_PORT=" + strconv.Itoa(port)}
+}
+
+// Cut breaks all connections and refuses new ones until Mend.
+func (w *Wire) Cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = true
+	w.breakAll()
+}
+
+// Break breaks all connections; what was held of them is lost. New ones pass.
+func (w *Wire) Break() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.breakAll()
+}
+
+// Hold keeps back what travels in the direction. Connections stay open, new ones are made, and
+// nothing is lost until Break or Cut.
+func (w *Wire) Hold(d Direction) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held[d] = true
+}
+
+// Mend lets everything pass again, what was held first.
+func (w *Wire) Mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut, w.held = false, [2]bool{}
+	w.changed.Broadcast()
+}
+
+// breakAll must be called with the lock held.
+func (w *Wire) breakAll() {
+	for conn := range w.conns {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, as a crashed host sends it
+		}
+		_ = conn.Close() // the other end may have been faster
+	}
+	clear(w.conns)
+	w.changed.Broadcast()
+}
+
+func (w *Wire) accept() {
+	for {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return // closed at the test's end
+		}
+		server, err := net.Dial("tcp", w.server)
+		if err != nil || !w.enlist(client, server) {
+			_ = client.Close() // this is the refusal
+			if err == nil {
+				_ = server.Close() // nothing was sent
+			}
+			continue
+		}
+		w.work.Go(func() { w.pass(server, client, ToServer) })
+		w.work.Go(func() { w.pass(client, server, FromServer) })
+	}
+}
+
+// enlist reports whether the pair may be used.
+func (w *Wire) enlist(client, server net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut {
+		return false
+	}
+	w.conns[client], w.conns[server] = true, true
+	return true
+}
+
+// pass copies until either end closes, and closes both.
+func (w *Wire) pass(to, from net.Conn, d Direction) {
+	defer to.Close()
+	defer from.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if !w.wait(from, d) {
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wait returns when the direction is not held, and reports whether the connection still stands.
+func (w *Wire) wait(conn net.Conn, d Direction) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.held[d] && w.conns[conn] {
+		w.changed.Wait()
+	}
+	return w.conns[conn]
+}
