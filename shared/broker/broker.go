@@ -28,6 +28,7 @@ type Broker struct {
 	consuming  *link
 	running    atomic.Bool
 	tags       atomic.Uint64
+	reading    chan struct{} // holds whoever reads the dead letters
 
 	mu      sync.Mutex
 	stalled map[*int]error // consumers that do not consume at present, and why
@@ -40,7 +41,7 @@ func New(cfg Config, name string, databases []ingest.Database, log *slog.Logger)
 	b := &Broker{
 		cfg: cfg, name: name, databases: slices.Clone(databases),
 		topology: Topology(cfg, databases), timing: defaultTiming, log: log,
-		stalled: make(map[*int]error),
+		reading: make(chan struct{}, 1), stalled: make(map[*int]error),
 	}
 	b.link()
 	return b

@@ -15,6 +15,9 @@
 //   - An acknowledgement never crosses connections: it goes over the channel that delivered, or it
 //     is refused with ErrStale and the message comes again.
 //   - Losing a connection never stops a handler.
+//   - Reading the dead letters takes none away and keeps their order, whoever reads and however
+//     often, given the policies: without them brokers of version 4 drop a letter that was read
+//     twenty times.
 //   - A message leaves its queue for a delay or for the dead letters only after the broker has
 //     confirmed it there: it may be doubled by a crash in between, never lost.
 //

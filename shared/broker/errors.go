@@ -28,6 +28,14 @@ var (
 	ErrAnswered = errors.New("the delivery is already answered")
 )
 
+// Outcomes of looking for dead letters.
+var (
+	// ErrBusy: somebody else is reading them.
+	ErrBusy = errors.New("the dead letters are in use")
+	// ErrNoLetter: no letter within reach has the id.
+	ErrNoLetter = errors.New("no such dead letter")
+)
+
 // Reasons for which Probe and Declare fail, beside those of a publish and a *TopologyError. Each
 // calls for another person or another setting.
 var (

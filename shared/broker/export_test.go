@@ -27,3 +27,6 @@ func (b *Broker) InFlight() int {
 func (b *Broker) Attempts() uint64 {
 	return b.publishing.attempts.Load() + b.consuming.attempts.Load()
 }
+
+// Impatient shortens the wait for the turn to read dead letters.
+func (b *Broker) Impatient(patience time.Duration) { b.timing.patience = patience }

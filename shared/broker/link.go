@@ -30,6 +30,10 @@ type timing struct {
 	renew        time.Duration // an idle consumer is replaced so often
 	conflict     time.Duration // between two declarations that only an operator can make succeed
 	blockedGrace time.Duration // for confirms under way when the broker blocks publishers
+	patience     time.Duration // for the turn to read dead letters
+	retry        time.Duration // between two tries to get that turn
+	vanished     time.Duration // dead letters that do not come for so long are counted again
+	settle       time.Duration // for dead letters to be back in their queue
 }
 
 var defaultTiming = timing{
@@ -37,6 +41,7 @@ var defaultTiming = timing{
 	declare: 30 * time.Second, goodbye: 2 * time.Second,
 	backoffMin: 100 * time.Millisecond, backoffMax: 5 * time.Second, steady: time.Second,
 	mend: time.Second, renew: time.Minute, conflict: 30 * time.Second, blockedGrace: time.Second,
+	patience: 5 * time.Second, retry: 50 * time.Millisecond, vanished: 200 * time.Millisecond, settle: time.Second,
 }
 
 var (

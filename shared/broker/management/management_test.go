@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -258,6 +259,25 @@ func TestStrongerPolicyIsReported(t *testing.T) {
 	})
 	if changes := s.apply(t); len(changes) != 0 {
 		t.Errorf("applying changed %q, want nothing: an operator's policy is the operator's", changes)
+	}
+}
+
+// A quorum queue of newer brokers drops what came back twenty times, unless its policy says
+// otherwise.
+func TestNoQueueForgets(t *testing.T) {
+	d := definitions(t)
+	topology := broker.Topology(broker.Config{Queue: "batch_processed", Delays: []time.Duration{time.Minute}}, databases)
+	for _, q := range topology.Queues {
+		if q.Args["x-queue-type"] != "quorum" {
+			continue
+		}
+		i := slices.IndexFunc(d.Policies, func(p management.Policy) bool {
+			matched, err := regexp.MatchString(p.Pattern, q.Name)
+			return err == nil && matched
+		})
+		if i < 0 || d.Policies[i].Definition["delivery-limit"] != 1e6 {
+			t.Errorf("queue %s has no policy with a delivery limit of a million", q.Name)
+		}
 	}
 }
 
