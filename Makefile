@@ -33,6 +33,10 @@ test: up ## all tests, on the real servers of the local stack, with the race det
 faults: stack-tool ## break everything that can break, 25 ways; writes .local/faults.json
 	go test -tags faults -count=1 -timeout 60m -v -run TestFaults ./deploy/e2e $(if $(QUICK),-args -quick)
 
+.PHONY: soak
+soak: stack-tool ## random jobs under random faults, and a look at every row after; writes .local/soak.json
+	go test -tags soak -count=1 -timeout 0 -v -run TestSoak ./deploy/e2e -args -minutes $(or $(MINUTES),2) -seed $(or $(SEED),0)
+
 ##@ Development
 
 LINTER := bin/local/golangci-lint
@@ -121,6 +125,7 @@ images: ## build our images with Docker
 #? DOCKER_BUILD_FLAGS images: for docker build, such as --build-arg GOPROXY=…
 #? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
 #? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
+#? MINUTES=N, SEED=N  soak: how long (2), and which choices (0: new ones, whose seed is printed)
 #? QUICK=1            faults: the quick half alone
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)

@@ -60,34 +60,44 @@ func Bucket(t testing.TB) (name string) {
 		return err
 	})
 	t.Cleanup(func() {
-		bounded(t, "removing the test's bucket", func(ctx context.Context) error {
-			listed, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name})
-			if err != nil {
-				return err
-			}
-			var all []types.ObjectIdentifier
-			for _, o := range listed.Contents {
-				all = append(all, types.ObjectIdentifier{Key: o.Key})
-			}
-			if len(all) > 0 {
-				if _, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &name, Delete: &types.Delete{Objects: all}}); err != nil {
-					return err
-				}
-			}
-			uploads, err := client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &name})
-			if err != nil {
-				return err
-			}
-			for _, u := range uploads.Uploads {
-				if _, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &name, Key: u.Key, UploadId: u.UploadId}); err != nil {
-					return err
-				}
-			}
-			_, err = client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
-			return err
-		})
+		bounded(t, "removing the test's bucket", func(ctx context.Context) error { return removeBucket(ctx, client, name) })
 	})
 	return name
+}
+
+// removeBucket removes the bucket with all that is in it.
+func removeBucket(ctx context.Context, client *s3.Client, name string) error {
+	objects := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: &name})
+	for objects.HasMorePages() {
+		page, err := objects.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		var all []types.ObjectIdentifier
+		for _, o := range page.Contents {
+			all = append(all, types.ObjectIdentifier{Key: o.Key})
+		}
+		if len(all) == 0 {
+			continue
+		}
+		if _, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &name, Delete: &types.Delete{Objects: all}}); err != nil {
+			return err
+		}
+	}
+	uploads := s3.NewListMultipartUploadsPaginator(client, &s3.ListMultipartUploadsInput{Bucket: &name})
+	for uploads.HasMorePages() {
+		page, err := uploads.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, u := range page.Uploads {
+			if _, err := client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &name, Key: u.Key, UploadId: u.UploadId}); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
+	return err
 }
 
 // VHost makes a virtual host on the broker for the test alone and returns its name. It is removed

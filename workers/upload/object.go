@@ -28,6 +28,7 @@ type Object struct {
 	uploadID string
 	stamp    stamp
 	guard    func(context.Context) error
+	twin     bool // S3 may have begun the upload more than once
 
 	ctx    context.Context // ends with the caller's, with the first failure, and with Abort
 	caller context.Context
@@ -239,6 +240,9 @@ func (o *Object) Complete(ctx context.Context) (Receipt, error) {
 	o.published = true
 	o.cancel(nil)
 	o.store.forget(o.uploadID)
+	if o.twin {
+		_ = o.store.AbortStale(ctx, o.key, o.stamp.owner) // the object stands; what is left, the reaper will find
+	}
 	return Receipt{ETag: etag, SHA256: hex.EncodeToString(o.sum.Sum(nil)), Bytes: o.bytes, Parts: o.parts}, nil
 }
 

@@ -91,6 +91,27 @@ func TestALostReplyOfCompleteIsASuccess(t *testing.T) {
 	}
 }
 
+func TestALostReplyOfCreateLeavesNoUpload(t *testing.T) {
+	p := newProxy(t)
+	l := newLake(t, p.through(t))
+	var creations atomic.Int32
+	lose := func(r *http.Response) error {
+		if r.Request.URL.Query().Has("uploads") && r.Request.Method == http.MethodPost && creations.Add(1) == 1 {
+			return errors.New("the reply gets lost")
+		}
+		return nil
+	}
+	p.after.Store(&lose)
+	receipt := l.mustWrite(key, owner("job", 1), []byte("content"))
+	if n := creations.Load(); n != 2 {
+		t.Errorf("S3 was asked %d times to begin an upload; want 2", n)
+	}
+	l.wantObject(key, []byte("content"), receipt)
+	if uploads := l.uploads(); len(uploads) > 0 {
+		t.Errorf("uploads are left at %q; want none", uploads)
+	}
+}
+
 func TestAFailedCompleteIsTriedAgainUnderTheGuard(t *testing.T) {
 	p := newProxy(t)
 	l := newLake(t, p.through(t))

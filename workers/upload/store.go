@@ -126,7 +126,11 @@ func (s *Store) Create(ctx context.Context, key string, owner Owner, guard func(
 	s.mu.Lock()
 	s.live[*created.UploadId] = owner
 	s.mu.Unlock()
-	return newObject(ctx, s, key, *created.UploadId, stamp, guard), nil
+	object := newObject(ctx, s, key, *created.UploadId, stamp, guard)
+	// A try whose answer was lost may have begun an upload that nobody knows the id of.
+	tries, _ := retry.GetAttemptResults(created.ResultMetadata)
+	object.twin = len(tries.Results) > 1
+	return object, nil
 }
 
 // checksum returns the algorithm by which each part is protected on its way and at rest: the

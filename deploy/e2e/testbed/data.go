@@ -228,3 +228,23 @@ func (s *Servers) fillMongoDB(ctx context.Context) error {
 	}
 	return nil
 }
+
+// KillSessions has PostgreSQL or MySQL end every session of the workers.
+func (s *Servers) KillSessions(ctx context.Context, db ingest.Database) error {
+	if db == ingest.PostgreSQL {
+		conn, err := s.PostgreSQL(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", s.Env["POSTGRES_USER"])
+		return err
+	}
+	pool, err := s.MySQL()
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	_, err = pool.ExecContext(ctx, "KILL USER "+s.Env["SOURCE_MYSQL_USER"])
+	return err
+}

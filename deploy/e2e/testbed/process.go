@@ -46,7 +46,7 @@ func spawn(t testing.TB, name, program, log string, env []string) *Process {
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
-			t.Logf("the end of the log of %s (%s):\n%s", name, log, p.tail())
+			t.Logf("the log of %s is %s and ends with:\n%s", name, log, p.tail())
 		}
 	})
 	return p
@@ -97,9 +97,15 @@ func (p *Process) Log() string {
 	return string(text)
 }
 
+// tail returns the last lines of the log, cut to a length that can be read.
 func (p *Process) tail() string {
+	const most, widest = 15, 400
 	lines := strings.Split(p.Log(), "\n")
-	return strings.Join(lines[max(0, len(lines)-60):], "\n")
+	lines = lines[max(0, len(lines)-most):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), widest)]
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (p *Process) signal(s syscall.Signal) {

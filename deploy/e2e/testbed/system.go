@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -187,13 +188,16 @@ func (s *System) accept(answer []byte) {
 	if err := json.Unmarshal(answer, &said); err != nil {
 		s.t.Errorf("a 202 whose body is no JSON: %v in %s", err, answer)
 	}
+	ids := []string{said.JobID}
+	for _, job := range said.Jobs {
+		ids = append(ids, job.JobID)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if said.JobID != "" {
-		s.accepted = append(s.accepted, said.JobID)
-	}
-	for _, job := range said.Jobs {
-		s.accepted = append(s.accepted, job.JobID)
+	for _, id := range ids {
+		if id != "" && !slices.Contains(s.accepted, id) { // a repeated request is answered with the same job
+			s.accepted = append(s.accepted, id)
+		}
 	}
 }
 
