@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -14,32 +15,13 @@ import (
 	"github.com/pharmavida/ingesta/shared/jobstore"
 )
 
-// AuthMode says how callers prove who they are.
-type AuthMode string
-
-// NoAuth lets everyone in, as "system".
-const NoAuth AuthMode = "none"
-
-// UnmarshalText accepts the modes that this version has.
-func (m *AuthMode) UnmarshalText(text []byte) error {
-	switch got := AuthMode(text); got {
-	case NoAuth:
-		*m = got
-		return nil
-	case "jwt":
-		return fmt.Errorf("mode %q is not part of this version yet: only %q is", text, NoAuth)
-	default:
-		return fmt.Errorf("unknown mode %q: use %q", text, NoAuth)
-	}
-}
-
 // Config is the gateway's whole configuration.
 type Config struct {
 	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"`
 	Host        string      `env:"GATEWAY_HOST"` // address to listen on; empty: all
 	Port        int         `env:"GATEWAY_PORT" envDefault:"8000"`
-	Auth        AuthMode    `env:"AUTH_MODE"`    // in development, nothing means none
 	CatalogFile string      `env:"CATALOG_FILE"` // empty: the built-in catalog
+	Auth        auth.Config
 	API         api.Config
 	Jobs        jobs.Config
 	Store       jobstore.Config
@@ -56,13 +38,7 @@ func (c Config) Validate() error {
 		problems = append(problems, fmt.Errorf("GATEWAY_PORT %d is not a port", c.Port))
 	}
 	if c.Mode == config.Production {
-		// An open door that nobody decided on, or that somebody forgot to close, is not for production.
-		switch c.Auth {
-		case "":
-			problems = append(problems, errors.New("AUTH_MODE must be set in production"))
-		case NoAuth:
-			problems = append(problems, errors.New("AUTH_MODE=none lets everyone in and is refused in production; this version has no other mode yet"))
-		}
+		problems = append(problems, c.Auth.ValidateProduction())
 	}
 	return errors.Join(problems...)
 }

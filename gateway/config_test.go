@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 func TestConfig(t *testing.T) {
 	production := []string{"INGESTA_ENV=production", "REDIS_PASSWORD=s0me-0wn", "RABBITMQ_PASSWORD=s0me-0wn"}
+	production = slices.Clip(production)
+	jwt := slices.Clip(append(production, "AUTH_MODE=jwt", "AUTH_ISSUER=https://id.example/", "AUTH_AUDIENCE=ingesta"))
 	tests := []struct {
 		name    string
 		environ []string
@@ -18,10 +21,14 @@ func TestConfig(t *testing.T) {
 	}{
 		{"defaults", nil, ""},
 		{"no auth in development", []string{"AUTH_MODE=none"}, ""},
-		{"jwt", []string{"AUTH_MODE=jwt"}, `mode "jwt" is not part of this version yet`},
+		{"jwt without settings", []string{"AUTH_MODE=jwt"}, "AUTH_MODE=jwt needs AUTH_ISSUER"},
 		{"unknown auth", []string{"AUTH_MODE=basic"}, `unknown mode "basic"`},
 		{"production without a decision", production, "AUTH_MODE must be set in production"},
 		{"production with an open door", append(production, "AUTH_MODE=none"), "refused in production"},
+		{"production with a secret", append(jwt, "AUTH_JWT_SECRET=0123456789abcdef0123456789abcdef"), ""},
+		{"production with a known secret", append(jwt, "AUTH_JWT_SECRET=a-string-secret-at-least-256-bits-long"), "AUTH_JWT_SECRET is a sample"},
+		{"production with published keys", append(jwt, "AUTH_JWKS_URL=https://id.example/keys"), ""},
+		{"production with keys over http", append(jwt, "AUTH_JWKS_URL=http://id.example/keys"), "AUTH_JWKS_URL must be https in production"},
 		{"port", []string{"GATEWAY_PORT=70000"}, "GATEWAY_PORT 70000 is not a port"},
 		{"key template", []string{"INGESTA_KEY_TEMPLATE={database}/{object}.csv"}, "lacks {stamp}"},
 		{"climbing key template", []string{"INGESTA_KEY_TEMPLATE=../{database}/{object}_{stamp}.csv"}, "INGESTA_KEY_TEMPLATE"},

@@ -1,5 +1,5 @@
-// Package gateway wires the gateway together: configuration, job store, broker, jobs and the HTTP
-// API on one port. It decides nothing but the order of starting and stopping; each part is
+// Package gateway wires the gateway together: configuration, the guard at the door, job store, broker,
+// jobs and the HTTP API on one port. It decides nothing but the order of starting and stopping; each part is
 // documented where it lives.
 package gateway
 
@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -71,7 +72,8 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	messages := broker.New(cfg.Broker, "gateway", databases, log)
 	registry := telemetry.NewRegistry()
 	service := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
-	handler, err := api.New(cfg.API, service, service, datasets, telemetry.Version(), registry, log)
+	guard := auth.New(cfg.Auth, time.Now, log)
+	handler, err := api.New(cfg.API, guard, service, service, datasets, telemetry.Version(), registry, log)
 	if err != nil {
 		return err
 	}
@@ -80,10 +82,14 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 
-	// Broker and jobs outlive the server: the last requests need them.
+	// Guard, broker and jobs outlive the server: the last requests need them.
 	outer, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopOuter()
 	group, groupCtx := errgroup.WithContext(outer)
+	group.Go(func() error {
+		guard.Run(outer)
+		return nil
+	})
 	group.Go(func() error { return messages.Run(outer) })
 	group.Go(func() error { return service.Run(outer) })
 	group.Go(func() error { return checkDurability(outer, store, cfg.Mode, log) })

@@ -42,7 +42,16 @@ type running struct {
 	stop     func() error  // once; later calls return nil
 }
 
+// start returns a gateway that is ready.
 func start(t *testing.T, override ...string) *running {
+	t.Helper()
+	g := begin(t, override...)
+	stacktest.Eventually(t, "the gateway is ready", func() bool { return g.call("GET", "/ready", "").status == 200 })
+	return g
+}
+
+// begin returns a gateway that has just begun.
+func begin(t *testing.T, override ...string) *running {
 	t.Helper()
 	settings := stacktest.Isolate(t)
 	var cfg Config
@@ -90,7 +99,6 @@ func start(t *testing.T, override ...string) *running {
 			t.Logf("the gateway's log:\n%s", g.logs)
 		}
 	})
-	stacktest.Eventually(g.t, "the gateway is ready", func() bool { return g.call("GET", "/ready", "").status == 200 })
 	return g
 }
 

@@ -75,6 +75,9 @@ func TestVariablesAreDocumented(t *testing.T) {
 func TestProgramsGetEverySetting(t *testing.T) {
 	services := text(t)["services"].(map[string]any)
 	for name := range documentation(t) {
+		if strings.HasPrefix(name, "AUTH_") && !slices.Contains(handedOn(services["gateway"]), name) {
+			t.Errorf("gateway does not get %s", name)
+		}
 		if !strings.HasPrefix(name, "INGESTA_") && !strings.HasPrefix(name, "LOG_") {
 			continue
 		}
@@ -89,7 +92,7 @@ func TestProgramsGetEverySetting(t *testing.T) {
 // secrets are the variables of .env that nobody else may read.
 var secrets = []string{
 	"MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "RABBITMQ_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "REDIS_PASSWORD", "MONGO_PASSWORD", "MONGO_URI",
-	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AUTH_JWT_SECRET",
 }
 
 // A secret comes from .env, and reaches those that need it, through their environment: an argument
@@ -120,6 +123,7 @@ func TestSecrets(t *testing.T) {
 		"AWS_ACCESS_KEY_ID":       append([]string{"s3", "check"}, workers()...),
 		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3", "check"}, workers()...),
 		"AWS_SESSION_TOKEN":       append(workers(), "check"),
+		"AUTH_JWT_SECRET":         {"gateway"},
 	}
 	for secret, want := range holders {
 		var got []string

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -54,6 +55,7 @@ type Health interface {
 // API serves the routes. It is an http.Handler.
 type API struct {
 	cfg     Config
+	guard   *auth.Guard
 	jobs    Jobs
 	health  Health
 	catalog *catalog.Catalog
@@ -62,6 +64,7 @@ type API struct {
 
 	echo       *echo.Echo
 	routes     map[string]bool
+	needs      map[string]auth.Scope // by method and route; openToAll is a declared need too
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	draining   context.Context // ends when the gateway is about to stop
@@ -73,15 +76,15 @@ var reserved = []string{"datasets", "dead-letters", "health", "jobs"}
 
 // New returns the API. Metrics are registered with, and served from, the registry. The catalog
 // must not name a database like a route.
-func New(cfg Config, js Jobs, health Health, c *catalog.Catalog, version string, registry *prometheus.Registry, log *slog.Logger) (*API, error) {
+func New(cfg Config, guard *auth.Guard, js Jobs, health Health, c *catalog.Catalog, version string, registry *prometheus.Registry, log *slog.Logger) (*API, error) {
 	for _, name := range reserved {
 		if _, taken := c.Database(ingest.Database(name)); taken {
 			return nil, fmt.Errorf("the catalog names a database %q: /api/ingesta/%s is a route of its own", name, name)
 		}
 	}
 	a := &API{
-		cfg: cfg, jobs: js, health: health, catalog: c, version: version, log: log,
-		routes: map[string]bool{},
+		cfg: cfg, guard: guard, jobs: js, health: health, catalog: c, version: version, log: log,
+		routes: map[string]bool{}, needs: map[string]auth.Scope{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_http_requests_total", Help: "HTTP requests answered.",
 		}, []string{"method", "route", "status"}),
@@ -103,20 +106,30 @@ func (a *API) router(registry *prometheus.Registry) *echo.Echo {
 		_ = answerProblem(c, err) // of what fails before observe has begun: there is no log line to add it to
 	}
 	e.Pre(ignoreTrailingSlash)
-	e.Use(a.observe)
+	e.Use(a.observe, a.authenticate)
 
-	get := func(path string, h echo.HandlerFunc) { e.Match([]string{http.MethodGet, http.MethodHead}, path, h) }
-	get("/", a.index)
-	get("/health", a.alive)
-	get("/ready", a.ready)
-	get("/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
-	e.POST("/api/ingesta", a.submitAll)
-	e.POST("/api/ingesta/:database", a.submit)
-	get("/api/ingesta/health", a.report)
-	get("/api/ingesta/datasets", a.datasets)
-	get("/api/ingesta/jobs", a.list)
-	get("/api/ingesta/jobs/:id", a.get)
-	e.POST("/api/ingesta/jobs/:id/cancel", a.cancel)
+	handle := func(need auth.Scope, path string, h echo.HandlerFunc, methods ...string) {
+		for _, method := range methods {
+			e.Add(method, path, h)
+			a.needs[method+" "+path] = need
+		}
+	}
+	get := func(need auth.Scope, path string, h echo.HandlerFunc) {
+		handle(need, path, h, http.MethodGet, http.MethodHead)
+	}
+	post := func(need auth.Scope, path string, h echo.HandlerFunc) { handle(need, path, h, http.MethodPost) }
+
+	get(openToAll, "/", a.index)
+	get(openToAll, "/health", a.alive)
+	get(openToAll, "/ready", a.ready)
+	get(openToAll, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	post(auth.Run, "/api/ingesta", a.submitAll)
+	post(auth.Run, "/api/ingesta/:database", a.submit)
+	get(auth.Read, "/api/ingesta/health", a.report)
+	get(auth.Read, "/api/ingesta/datasets", a.datasets)
+	get(auth.Read, "/api/ingesta/jobs", a.list)
+	get(auth.Read, "/api/ingesta/jobs/:id", a.get)
+	post(auth.Run, "/api/ingesta/jobs/:id/cancel", a.cancel)
 	for _, route := range e.Routes() {
 		a.routes[route.Path] = true
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -43,7 +44,13 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
+// newAPI returns an API that lets everyone in.
 func newAPI(t testing.TB, fake *fakeJobs, cfg api.Config) (*api.API, *logBuffer) {
+	t.Helper()
+	return newGuardedAPI(t, fake, cfg, auth.Config{})
+}
+
+func newGuardedAPI(t testing.TB, fake *fakeJobs, cfg api.Config, door auth.Config) (*api.API, *logBuffer) {
 	t.Helper()
 	datasets, err := catalog.Load("")
 	if err != nil {
@@ -54,7 +61,15 @@ func newAPI(t testing.TB, fake *fakeJobs, cfg api.Config) (*api.API, *logBuffer)
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	a, err := api.New(cfg, fake, fake, datasets, "test", telemetry.NewRegistry(), log)
+	guard := auth.New(door, time.Now, log)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { guard.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	a, err := api.New(cfg, guard, fake, fake, datasets, "test", telemetry.NewRegistry(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -586,7 +601,7 @@ func TestCatalogMustNotShadowRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	fake := &fakeJobs{}
-	if _, err := api.New(api.Config{}, fake, fake, c, "test", telemetry.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := api.New(api.Config{}, auth.New(auth.Config{}, time.Now, slog.New(slog.DiscardHandler)), fake, fake, c, "test", telemetry.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a database named like a route was accepted")
 	}
 }

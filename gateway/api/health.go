@@ -22,6 +22,9 @@ func (a *API) ready(c echo.Context) error {
 	if err := a.health.Ready(c.Request().Context()); err != nil {
 		return fault(notReady, "%v", err)
 	}
+	if err := a.guard.Ready(); err != nil {
+		return fault(notReady, "%v", err)
+	}
 	return answer(c, http.StatusOK, map[string]string{"status": "ready"})
 }
 

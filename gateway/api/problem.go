@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 )
 
@@ -21,6 +22,9 @@ const (
 	invalidBody          jobs.Code = "invalid_body"
 	invalidParameter     jobs.Code = "invalid_parameter"
 	invalidHeader        jobs.Code = "invalid_header"
+	unauthenticated      jobs.Code = "unauthenticated"
+	insufficientScope    jobs.Code = "insufficient_scope"
+	authUnavailable      jobs.Code = "auth_unavailable"
 	notFound             jobs.Code = "not_found"
 	methodNotAllowed     jobs.Code = "method_not_allowed"
 	bodyTimeout          jobs.Code = "body_timeout"
@@ -45,6 +49,8 @@ var classes = map[jobs.Code]class{
 	invalidParameter:     {http.StatusBadRequest, "A query parameter is not valid", 0},
 	invalidHeader:        {http.StatusBadRequest, "A header is not valid", 0},
 	jobs.InvalidCursor:   {http.StatusBadRequest, "The cursor is not valid", 0},
+	unauthenticated:      {http.StatusUnauthorized, "The caller is not known", 0},
+	insufficientScope:    {http.StatusForbidden, "The caller may not do this", 0},
 	notFound:             {http.StatusNotFound, "There is nothing here", 0},
 	jobs.NotFound:        {http.StatusNotFound, "There is no such job", 0},
 	jobs.UnknownDatabase: {http.StatusNotFound, "There is no such database", 0},
@@ -62,6 +68,7 @@ var classes = map[jobs.Code]class{
 	jobs.StoreUnavailable:  {http.StatusServiceUnavailable, "Redis is not available", 5},
 	jobs.BrokerUnavailable: {http.StatusServiceUnavailable, "RabbitMQ is not available", 5},
 	jobs.Unconfirmed:       {http.StatusServiceUnavailable, "The job is recorded but not confirmed", 5},
+	authUnavailable:        {http.StatusServiceUnavailable, "Tokens cannot be checked", 5},
 	notReady:               {http.StatusServiceUnavailable, "The gateway is not ready", 5},
 
 	clientGone: {499, "The client hung up", 0}, // nobody reads it; the log and the metrics count it apart
@@ -81,7 +88,8 @@ type problem struct {
 	Errors    []problemField `json:"errors,omitempty"`
 	JobIDs    []string       `json:"job_ids,omitempty"`
 
-	cause error
+	challenge string // for the header WWW-Authenticate, or empty
+	cause     error
 }
 
 // problemField is one part of the request that is at fault: exactly one of its first three
@@ -123,11 +131,14 @@ func problemOf(err error) *problem {
 	p := &problem{}
 	known, isProblem := errors.AsType[*problem](err)
 	refused, isRefusal := errors.AsType[*jobs.Error](err)
+	stopped, isStopped := errors.AsType[*auth.Error](err)
 	switch {
 	case isProblem:
 		*p = *known
 	case isRefusal:
 		*p = refusalOf(refused)
+	case isStopped:
+		*p = problem{Code: authCodes[stopped.Reason], Detail: stopped.Message, challenge: stopped.Challenge(), cause: stopped.Cause}
 	case errors.Is(err, echo.ErrNotFound):
 		p.Code, p.Detail = notFound, "no route of this service has this path; GET / lists them"
 	case errors.Is(err, echo.ErrMethodNotAllowed):
@@ -146,6 +157,11 @@ func problemOf(err error) *problem {
 	c := classes[p.Code]
 	p.Type, p.Title, p.Status = "/problems/"+string(p.Code), c.title, c.status
 	return p
+}
+
+// authCodes are the codes of the guard's reasons.
+var authCodes = map[auth.Reason]jobs.Code{
+	auth.Missing: unauthenticated, auth.Invalid: unauthenticated, auth.Forbidden: insufficientScope, auth.Unavailable: authUnavailable,
 }
 
 func refusalOf(e *jobs.Error) problem {
@@ -170,6 +186,9 @@ func answerProblem(c echo.Context, err error) *problem {
 	header := c.Response().Header()
 	header.Set(echo.HeaderCacheControl, "no-store")
 	header.Del("Etag")
+	if p.challenge != "" {
+		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
+	}
 	if after := classes[p.Code].retryAfter; after > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(after))
 	}

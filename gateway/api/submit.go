@@ -90,7 +90,7 @@ func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error)
 		return jobs.Receipt{}, err
 	}
 	receipt, err := a.jobs.Submit(c.Request().Context(), jobs.Request{
-		Orders: orders, RequestedBy: subject, RequestID: requestID(c), Traceparent: traceparent(c), IdempotencyKey: key,
+		Orders: orders, RequestedBy: subject(c), RequestID: requestID(c), Traceparent: traceparent(c), IdempotencyKey: key,
 	})
 	if err != nil {
 		return jobs.Receipt{}, err
@@ -100,9 +100,6 @@ func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error)
 	}
 	return receipt, nil
 }
-
-// subject is who asks while nobody has to say who they are.
-const subject = "system"
 
 // await waits for the end of the jobs as far as the client prefers, brings them up to date and
 // returns the status of the answer: 200 when all are over and the client waited, 202 otherwise.

@@ -6,7 +6,8 @@
 //   - X_FILE names a file that holds the value of X (a mounted secret); both set is an error.
 //   - SOURCE_X falls back to X, because the two original systems used MYSQL_* for different servers.
 //   - INGESTA_* variables that nothing reads are reported: they are usually typing errors.
-//   - In production mode the sample passwords of the documentation are refused.
+//   - In production mode the sample passwords of the documentation, and secrets that
+//     everybody knows, are refused.
 //
 // Values of secrets never appear in what it returns.
 package config
@@ -219,10 +220,12 @@ func apart(err error) []error {
 	return problems
 }
 
-// samples are the passwords that the documentation shows.
+// samples are the passwords that the documentation shows, and the secret that the
+// best-known example of a token is signed with.
 var samples = []string{
 	"pharmavida123", "flowlite_password", "flowlite_redis_pass_2024", "admin", "guest", "password", "password123",
 	"tu_password_seguro", "tu_password_usuario", "tu_password_rabbitmq", "tu_password_redis",
+	"a-string-secret-at-least-256-bits-long",
 }
 
 func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
@@ -237,6 +240,9 @@ func refuseSamples(vars map[string]string, fields []env.FieldParams) []error {
 		}
 		if strings.HasSuffix(field.Key, "PASSWORD") && slices.Contains(samples, value) {
 			problems = append(problems, fmt.Errorf("%s is a sample password: set one of your own in production", field.Key))
+		}
+		if strings.HasSuffix(field.Key, "_SECRET") && slices.Contains(samples, value) {
+			problems = append(problems, fmt.Errorf("%s is a sample secret: set one of your own in production", field.Key))
 		}
 		address := strings.HasSuffix(field.Key, "_URI") || strings.HasSuffix(field.Key, "_URL")
 		if address && slices.Contains(samples, passwordOf(value)) {

@@ -1,0 +1,43 @@
+package api
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/auth"
+)
+
+// openToAll is the need of a route that asks nobody who they are.
+const openToAll auth.Scope = ""
+
+// authenticate lets a request through to a route that is open, or when its caller is known and has
+// the scope that the route needs. It stands before the handlers, and so before any body is read.
+// Where there is no route, a stranger learns no more than that: they are asked who they are first.
+func (a *API) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		need, declared := a.needs[r.Method+" "+c.Path()]
+		if declared && need == openToAll {
+			return next(c)
+		}
+		caller, err := a.guard.Authenticate(r.Context(), r.Header)
+		if err != nil {
+			return err
+		}
+		if declared {
+			if err := caller.Require(need); err != nil {
+				return err
+			}
+		}
+		c.Set(subjectKey, caller.Subject)
+		return next(c)
+	}
+}
+
+// subjectKey is where the caller's subject is kept in Echo's context.
+const subjectKey = "subject"
+
+// subject returns who makes the request.
+func subject(c echo.Context) string {
+	s, _ := c.Get(subjectKey).(string)
+	return s
+}

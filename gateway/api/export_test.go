@@ -1,0 +1,16 @@
+package api
+
+// Routes returns method and path of every route, as "GET /health".
+func (a *API) Routes() []string {
+	var routes []string
+	for _, route := range a.echo.Routes() {
+		routes = append(routes, route.Method+" "+route.Path)
+	}
+	return routes
+}
+
+// Needs reports the scope that a route declares, empty for an open one.
+func (a *API) Needs(route string) (scope string, declared bool) {
+	need, declared := a.needs[route]
+	return string(need), declared
+}
