@@ -3,6 +3,7 @@ package testbed
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,24 +26,39 @@ func (s *System) recordEvents() {
 // Recorded is an event as it lay in the queue.
 type Recorded struct {
 	ID, Kind, JobID string
+	App             string // that published it: the gateway, or the name of a worker
 }
 
-// Events takes what was recorded since the last call.
+// Events returns every event so far, in the order of the queue.
 func (s *System) Events() []Recorded {
 	s.t.Helper()
 	const all = 1_000
-	var events []Recorded
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	for {
 		batch := s.Take(recorder, all, false)
 		for _, m := range batch {
 			text := func(header string) string { value, _ := m.Properties.Headers[header].(string); return value }
 			kind := text(broker.HeaderEventType)
-			events = append(events, Recorded{ID: text(broker.HeaderEventID), JobID: text(broker.HeaderEventSubject), Kind: kind[len(ingest.Event{}.Type()):]})
+			s.recorded = append(s.recorded, Recorded{
+				ID: text(broker.HeaderEventID), JobID: text(broker.HeaderEventSubject), Kind: kind[len(ingest.Event{}.Type()):], App: m.Properties.AppID,
+			})
 		}
 		if len(batch) < all {
-			return events
+			return slices.Clone(s.recorded)
 		}
 	}
+}
+
+// Ends returns the events that tell of the job's end.
+func (s *System) Ends(id string) (ends []Recorded) {
+	s.t.Helper()
+	for _, e := range s.Events() {
+		if e.JobID == id && ingest.Status(e.Kind).Terminal() {
+			ends = append(ends, e)
+		}
+	}
+	return ends
 }
 
 // watch looks at the accepted jobs all the time, for what a look at the end would not show: a fence

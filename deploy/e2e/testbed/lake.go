@@ -35,6 +35,7 @@ type Call struct {
 	Op      Op
 	Key     string
 	Number  int             // of this operation, from 1
+	Status  int             // of the answer; 0 before there is one
 	Context context.Context // ends when the client has gone
 }
 
@@ -77,7 +78,9 @@ func (s *Servers) NewLake(t testing.TB) *Lake {
 			r.Out.Host = r.In.Host // it is part of the signature
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if call, ok := r.Request.Context().Value(callKey{}).(Call); ok && l.decide(l.after, call) == Lose {
+			call, ok := r.Request.Context().Value(callKey{}).(Call)
+			call.Status = r.StatusCode
+			if ok && l.decide(l.after, call) == Lose {
 				return errors.New("the answer is lost")
 			}
 			return nil

@@ -64,6 +64,9 @@ type System struct {
 	accepted  []string // ids of every 202
 	letters   int      // dead letters that are meant to be there
 	baselines map[string]usage
+
+	reading  sync.Mutex
+	recorded []Recorded // events, taken from their queue
 }
 
 // NewSystem starts a gateway. Workers join with Work. Overrides are variables of the form
@@ -339,6 +342,7 @@ type Message struct {
 	RoutingKey string `json:"routing_key"`
 	Properties struct {
 		MessageID string `json:"message_id"`
+		AppID     string `json:"app_id"`
 		Headers   map[string]any
 	}
 }

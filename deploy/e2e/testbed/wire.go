@@ -1,7 +1,9 @@
 package testbed
 
 import (
+	"bytes"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,8 +19,8 @@ type Wire struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	cut     bool
-	held    [2]bool // by direction
-	conns   map[net.Conn]bool
+	held    [2][][]byte // by direction: the openings of the connections that are held
+	pairs   map[*pair]bool
 }
 
 // Direction is a direction on a wire.
@@ -38,7 +40,7 @@ func (s *Servers) NewWire(t testing.TB, prefix string) *Wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Wire{prefix: prefix, server: s.address(prefix), listener: listener, conns: map[net.Conn]bool{}}
+	w := &Wire{prefix: prefix, server: s.address(prefix), listener: listener, pairs: map[*pair]bool{}}
 	w.changed = sync.NewCond(&w.mu)
 	w.work.Go(w.accept)
 	t.Cleanup(func() {
@@ -72,29 +74,44 @@ func (w *Wire) Break() {
 
 // Hold keeps back what travels in the direction. Connections stay open, new ones are made, and
 // nothing is lost until Break or Cut.
-func (w *Wire) Hold(d Direction) {
+func (w *Wire) Hold(d Direction) { w.HoldThose(d, "") }
+
+// HoldThose is Hold for those connections alone in whose first bytes the client has said the text,
+// such as the name that it gives the connection.
+func (w *Wire) HoldThose(d Direction, saying string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.held[d] = true
+	w.held[d] = append(w.held[d], []byte(saying))
 }
 
 // Mend lets everything pass again, what was held first.
 func (w *Wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cut, w.held = false, [2]bool{}
+	w.cut, w.held = false, [2][][]byte{}
 	w.changed.Broadcast()
 }
 
+// pair is a connection on the wire: the two ends of it, and how the client began.
+type pair struct {
+	client, server net.Conn
+	opening        []byte
+}
+
+// maxOpening is how much is remembered of what a client says first.
+const maxOpening = 4 << 10
+
 // breakAll must be called with the lock held.
 func (w *Wire) breakAll() {
-	for conn := range w.conns {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a reset, as a crashed host sends it
+	for p := range w.pairs {
+		for _, conn := range []net.Conn{p.client, p.server} {
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // a reset, as a crashed host sends it
+			}
+			_ = conn.Close() // the other end may have been faster
 		}
-		_ = conn.Close() // the other end may have been faster
 	}
-	clear(w.conns)
+	clear(w.pairs)
 	w.changed.Broadcast()
 }
 
@@ -105,38 +122,39 @@ func (w *Wire) accept() {
 			return // closed at the test's end
 		}
 		server, err := net.Dial("tcp", w.server)
-		if err != nil || !w.enlist(client, server) {
+		p := &pair{client: client, server: server}
+		if err != nil || !w.enlist(p) {
 			_ = client.Close() // this is the refusal
 			if err == nil {
 				_ = server.Close() // nothing was sent
 			}
 			continue
 		}
-		w.work.Go(func() { w.pass(server, client, ToServer) })
-		w.work.Go(func() { w.pass(client, server, FromServer) })
+		w.work.Go(func() { w.pass(p, ToServer, server, client) })
+		w.work.Go(func() { w.pass(p, FromServer, client, server) })
 	}
 }
 
 // enlist reports whether the pair may be used.
-func (w *Wire) enlist(client, server net.Conn) bool {
+func (w *Wire) enlist(p *pair) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.cut {
 		return false
 	}
-	w.conns[client], w.conns[server] = true, true
+	w.pairs[p] = true
 	return true
 }
 
 // pass copies until either end closes, and closes both.
-func (w *Wire) pass(to, from net.Conn, d Direction) {
+func (w *Wire) pass(p *pair, d Direction, to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if !w.wait(from, d) {
+			if !w.wait(p, d, buf[:n]) {
 				return
 			}
 			if _, err := to.Write(buf[:n]); err != nil {
@@ -149,12 +167,16 @@ func (w *Wire) pass(to, from net.Conn, d Direction) {
 	}
 }
 
-// wait returns when the direction is not held, and reports whether the connection still stands.
-func (w *Wire) wait(conn net.Conn, d Direction) bool {
+// wait returns when what was said in the direction may pass, and reports whether the connection
+// still stands.
+func (w *Wire) wait(p *pair, d Direction, said []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.held[d] && w.conns[conn] {
+	if d == ToServer && len(p.opening) < maxOpening {
+		p.opening = append(p.opening, said...)
+	}
+	for w.pairs[p] && slices.ContainsFunc(w.held[d], func(saying []byte) bool { return bytes.Contains(p.opening, saying) }) {
 		w.changed.Wait()
 	}
-	return w.conns[conn]
+	return w.pairs[p]
 }
