@@ -3,18 +3,36 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/pharmavida/ingesta/deploy/e2e/testbed"
+	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 // workerScenarios break workers.
 func workerScenarios() []scenario {
 	return []scenario{
-		{id: 1, name: "a worker dies in the middle of an upload", guard: "", run: workerDies},
-		{id: 2, name: "a worker freezes past its lease", guard: "", run: workerFreezes},
+		{id: 1, name: "worker dies in the middle of an upload", run: workerDies,
+			guard: "upload.Store.AbortStale before a takeover exports (engine.attempt.exportOne)"},
+		{id: 2, name: "worker frozen", run: workerFreezes,
+			guard: "the fence in jobstore's standing (prelude.lua); in S3, upload.Store.AbortStale before a takeover exports"},
+		{id: 3, name: "crash after S3 complete, before finish", run: crashBeforeFinish,
+			guard: "upload.Store.publish replaces the object of an older attempt; engine.attempt.exportAll leaves what is committed alone"},
+		{id: 4, name: "crash after finish, before the event", run: crashBeforeEvent,
+			guard: "the outbox entry that finish makes (conclude in prelude.lua), published by jobs.Service.publishOverdue"},
+		{id: 5, name: "crash after the event, before the ack", run: crashBeforeAck,
+			guard: "claim.lua answers that a terminal job is over"},
+		{id: 17, name: "one command 100 times at once", run: manyCopies,
+			guard: "claim.lua answers busy while a lease lives"},
 	}
 }
 
@@ -36,35 +54,281 @@ func workerDies(t *testing.T, servers *testbed.Servers) string {
 
 	sys.Work(ingest.PostgreSQL)
 	job := sys.Ended(id)
-	if job.Status != ingest.Success || job.Attempt != 2 || job.Fence <= before.Fence || job.Attempts[0].Outcome != "expired" {
-		t.Errorf("the job ended as %s in attempt %d with fence %d after %d: %+v", job.Status, job.Attempt, job.Fence, before.Fence, job.Attempts)
+	if job.Status != ingest.Success || job.Attempt != 2 || job.Fence <= before.Fence || job.Attempts[0].Outcome != ingest.OutcomeExpired {
+		t.Errorf("the job ended as %s in attempt %d with fence %d after %d: %+v; want a success of the second attempt, the first expired",
+			job.Status, job.Attempt, job.Fence, before.Fence, job.Attempts)
 	}
 	if uploads := sys.Uploads(); len(uploads) > 0 {
-		t.Errorf("the upload of the dead worker is left: %v", uploads)
+		t.Errorf("the upload of the dead worker is left: %v; the second attempt should have aborted it", uploads)
 	}
 	sys.RequireSound()
-	return fmt.Sprintf("Killed in the middle of an object of %d bytes; the second attempt redid it.", job.Results[0].Bytes)
+	return fmt.Sprintf("Killed in the middle of an object of %d bytes; the second attempt aborted the upload and exported it again.", job.Results[0].Bytes)
 }
 
-// A frozen worker loses its lease without knowing. Another wins; when the first goes on, all that it
-// still does is refused.
+// A frozen worker loses its leases without knowing: one right before it completes an object, one
+// right before it finishes a job. While another works on both jobs the first goes on, and all that
+// it still does must be refused; nothing but its fence tells it from the rightful owner.
 func workerFreezes(t *testing.T, servers *testbed.Servers) string {
 	sys := servers.NewSystem(t)
-	lake := servers.NewLake(t)
-	frozen := sys.Work(ingest.PostgreSQL, lake.Env()...)
+	stale, rightful := servers.NewLake(t), servers.NewLake(t)
+	frozen := sys.Work(ingest.PostgreSQL, stale.Env()...)
 	sys.Baseline()
-	gate := lake.HoldAt(t, testbed.CompleteUpload, 1)
-	id := sys.Submit(ingest.PostgreSQL, testbed.Large)
-	sys.Signal("the object is about to be completed", gate.Reached())
+
+	completion := stale.HoldDataset(t, testbed.CompleteUpload, testbed.Large)
+	exporting := sys.Submit(ingest.PostgreSQL, testbed.Large)
+	sys.Signal("the object is about to be completed", completion.Reached())
+	manifest := stale.HoldAfter(t, testbed.PutObject, 1)
+	finishing := sys.Submit(ingest.PostgreSQL, testbed.Small)
+	sys.Signal("the manifest of the other job is written", manifest.Reached())
 	frozen.Freeze()
 
-	sys.Work(ingest.PostgreSQL)
-	job := sys.Ended(id)
+	part, secondManifest := rightful.HoldDataset(t, testbed.UploadPart, testbed.Large), rightful.HoldAt(t, testbed.PutObject, 1)
+	sys.Work(ingest.PostgreSQL, rightful.Env()...)
+	jobs := []string{exporting, finishing}
+	for _, id := range jobs {
+		// The broker would notice only after half a minute that the frozen worker does not answer.
+		publishCopies(sys, id, 1)
+	}
+	sys.Signal("the second worker exports the first job again", part.Reached())
+	sys.Signal("the second worker writes the manifest of the other", secondManifest.Reached())
+
+	answer := make(chan int, 1)
+	stale.After(func(c testbed.Call) testbed.Fate {
+		if c.Op == testbed.CompleteUpload && c.Of(testbed.Large) {
+			answer <- c.Status
+		}
+		return testbed.Pass
+	})
+	completion.Open()
+	if status := <-answer; status != http.StatusNotFound {
+		t.Errorf("S3 answered the late completion with %d; want 404, for the takeover has aborted its upload", status)
+	}
+	manifest.Open()
 	frozen.Thaw()
-	gate.Open() // its completion arrives late
-	if job.Status != ingest.Success || job.Attempt != 2 {
-		t.Errorf("the job ended as %s in attempt %d", job.Status, job.Attempt)
+	var ends []string
+	sys.Eventually("both stale attempts are concluded", func() bool {
+		ends = grep(frozen.Log(), "the attempt could not be concluded", "job ended")
+		return len(ends) >= len(jobs)
+	})
+	if i := slices.IndexFunc(ends, func(line string) bool { return strings.Contains(line, "finishing the job: ") }); i < 0 || strings.Contains(ends[i], "job ended") {
+		t.Errorf("the thawed worker says %q; want that finishing the job was tried and refused", ends)
+	}
+	for _, id := range jobs {
+		if job, ok := sys.Job(id); !ok || job.Status != ingest.Running || job.Attempt != 2 {
+			t.Errorf("after the stale attempt went on, job %s is %s in attempt %d; want it running in attempt 2", id, job.Status, job.Attempt)
+		}
+	}
+
+	part.Open()
+	secondManifest.Open()
+	for _, id := range jobs {
+		job := sys.Ended(id)
+		if job.Status != ingest.Success || job.Attempt != 2 || job.Attempts[0].Outcome != ingest.OutcomeExpired {
+			t.Errorf("job %s ended as %s in attempt %d: %+v; want a success of the second, the first expired", id, job.Status, job.Attempt, job.Attempts)
+		}
 	}
 	sys.RequireSound()
-	return "The late completion of the frozen worker changed nothing."
+	return "Frozen right before it completed one object and finished another job: S3 answered the late completion with 404, Redis refused the late finish, and the second attempts won."
+}
+
+// A worker dies when S3 has completed an object and it has not heard of it, and when it has
+// committed an object and not finished the job. The first is exported again, to the same key; the
+// second is not.
+func crashBeforeFinish(t *testing.T, servers *testbed.Servers) string {
+	sys := servers.NewSystem(t)
+	lake := servers.NewLake(t)
+	first := sys.Work(ingest.PostgreSQL, lake.Env()...)
+	sys.Baseline()
+	completion := lake.HoldDatasetAfter(t, testbed.CompleteUpload, testbed.Large)
+	uncommitted := sys.Submit(ingest.PostgreSQL, testbed.Large)
+	sys.Signal("S3 has completed the object", completion.Reached())
+	manifest := lake.HoldAfter(t, testbed.PutObject, 1)
+	committed := sys.Submit(ingest.PostgreSQL, testbed.Small)
+	sys.Signal("the other job has its manifest", manifest.Reached())
+	if objects := sys.Objects(); len(objects) != 2 {
+		t.Fatalf("the objects are %v; want those of both jobs", objects)
+	}
+	first.Kill()
+
+	again := servers.NewLake(t)
+	sys.Work(ingest.PostgreSQL, again.Env()...)
+	for _, id := range []string{uncommitted, committed} {
+		job := sys.Ended(id)
+		if job.Status != ingest.Success || job.Attempt != 2 || job.Attempts[0].Outcome != ingest.OutcomeExpired {
+			t.Errorf("job %s ended as %s (%s) in attempt %d: %+v; want a success of the second, the first expired", id, job.Status, job.Code, job.Attempt, job.Attempts)
+		}
+	}
+	if n := again.Count(testbed.CreateUpload); n != 1 {
+		t.Errorf("the second worker began %d uploads; want 1: the committed object is done, the other one is replaced", n)
+	}
+	if objects := sys.Objects(); len(objects) != 2 {
+		t.Errorf("the objects are %v; want one for each job", objects)
+	}
+	sys.RequireSound()
+	return "Killed between completion and commit, and between manifest and finish: the first object was replaced under the new fence, the second one kept; one result each."
+}
+
+// A worker dies when Redis knows that its job is over and nobody else does. No other worker is
+// there: the gateway publishes the event.
+func crashBeforeEvent(t *testing.T, servers *testbed.Servers) string {
+	sys := servers.NewSystem(t)
+	lake, wire := servers.NewLake(t), servers.NewWire(t, "RABBITMQ")
+	first := sys.Work(ingest.PostgreSQL, append(lake.Env(), wire.Env()...)...)
+	sys.Baseline()
+	gate := lake.HoldAt(t, testbed.PutObject, 1)
+	id := sys.Submit(ingest.PostgreSQL, testbed.Small)
+	sys.Signal("the manifest is about to be written", gate.Reached())
+	wire.Hold(testbed.ToServer)
+	gate.Open()
+	sys.Ended(id)
+	first.Kill()
+	wire.Break() // and what it held is lost
+	if ends := sys.Ends(id); len(ends) > 0 {
+		t.Fatalf("the event %+v is there, and the worker was to die before it", ends)
+	}
+
+	sys.Eventually("the event is published", func() bool { return len(sys.Ends(id)) > 0 })
+	if ends := sys.Ends(id); ends[0].App != "gateway" || ends[0].Kind != string(ingest.Success) {
+		t.Errorf("the event is %+v; want a success, told by the gateway", ends[0])
+	}
+	runsNoMore(sys, id)
+	sys.RequireSound()
+	return "Killed when Redis had the end of the job and RabbitMQ had not: the gateway published the event from the outbox."
+}
+
+// A worker dies when everybody knows that its job is over but the broker, which delivers the command
+// again: to a worker that finds nothing to do.
+func crashBeforeAck(t *testing.T, servers *testbed.Servers) string {
+	sys := servers.NewSystem(t)
+	lake, wire := servers.NewLake(t), servers.NewWire(t, "RABBITMQ")
+	first := sys.Work(ingest.PostgreSQL, append(lake.Env(), wire.Env()...)...)
+	sys.Baseline()
+	gate := lake.HoldAt(t, testbed.PutObject, 1)
+	id := sys.Submit(ingest.PostgreSQL, testbed.Small)
+	sys.Signal("the manifest is about to be written", gate.Reached())
+	wire.HoldThose(testbed.ToServer, " consuming")
+	gate.Open()
+	sys.Eventually("the event is published", func() bool { return len(sys.Ends(id)) > 0 })
+	sys.Eventually("the event is settled", func() bool { return !owed(sys, id) })
+	first.Kill()
+	wire.Break()
+
+	runsNoMore(sys, id)
+	if ends := sys.Ends(id); len(ends) != 1 {
+		t.Errorf("the events of the end are %+v; want one, from the worker that died", ends)
+	}
+	sys.RequireSound()
+	return "Killed when the event was confirmed and the command unanswered: the command came back to another worker, which acknowledged it and exported nothing."
+}
+
+// runsNoMore has another worker get the command of a job that is over, and makes sure that nothing
+// comes of it.
+func runsNoMore(sys *testbed.System, id string) {
+	t := sys.T()
+	t.Helper()
+	queue := broker.CommandQueue(ingest.PostgreSQL)
+	waits := func(n int) func() bool {
+		return func() bool {
+			depths, err := sys.Depths()
+			return err == nil && depths[queue].Messages == n
+		}
+	}
+	sys.Eventually("the command is back in its queue", waits(1))
+	before, _ := sys.Job(id)
+	lake := sys.NewLake(t)
+	sys.Work(ingest.PostgreSQL, lake.Env()...)
+	sys.Eventually("the command is taken", waits(0))
+	sys.Audit() // which waits until the queue is empty, of unanswered messages as well
+	after, _ := sys.Job(id)
+	if told(before) != told(after) || after.Attempt != 1 {
+		t.Errorf("the second delivery made %s of the job %s", told(after), told(before))
+	}
+	if n := lake.Count(testbed.CreateUpload) + lake.Count(testbed.PutObject); n > 0 {
+		t.Errorf("the second delivery wrote to S3 %d times", n)
+	}
+}
+
+// Copies of a command wait for several workers, which get them all at the same moment: one of them
+// claims the job, and whatever comes while it works is put aside until it is done.
+func manyCopies(t *testing.T, servers *testbed.Servers) string {
+	const copies, workers = 100, 3
+	sys := servers.NewSystem(t)
+	lake := servers.NewLake(t)
+	var pool []*testbed.Process
+	for range workers {
+		pool = append(pool, sys.Work(ingest.PostgreSQL, append(lake.Env(), "INGESTA_CONCURRENCY=8", "LOG_LEVEL=debug")...))
+	}
+	sys.Baseline()
+	gate := lake.HoldAt(t, testbed.CompleteUpload, 1)
+	for _, p := range pool {
+		p.Freeze() // so that they all begin at once
+	}
+	id := sys.Submit(ingest.PostgreSQL, testbed.Large)
+	publishCopies(sys, id, copies)
+	for _, p := range pool {
+		p.Thaw()
+	}
+	sys.Signal("the object is about to be completed", gate.Reached())
+	sys.Eventually("every other copy has been put aside", func() bool {
+		parked := 0
+		for _, p := range pool {
+			parked += len(grep(p.Log(), "parking a command"))
+		}
+		return parked >= copies
+	})
+	if job, _ := sys.Job(id); job.Status != ingest.Running || job.Attempt != 1 {
+		t.Errorf("while its first attempt works, the job is %s in attempt %d", job.Status, job.Attempt)
+	}
+	gate.Open()
+	sys.Ended(id)
+	sys.RequireSound() // which waits until every copy is acknowledged
+	if job, _ := sys.Job(id); job.Status != ingest.Success || job.Attempt != 1 || len(job.Attempts) != 1 {
+		t.Errorf("the job ended as %s after %d attempts: %+v; want a success of the first", job.Status, job.Attempt, job.Attempts)
+	}
+	if n := lake.Count(testbed.CreateUpload); n != 1 {
+		t.Errorf("%d uploads were begun; want 1", n)
+	}
+	if ends := sys.Ends(id); len(ends) != 1 {
+		t.Errorf("the events of the end are %+v; want one", ends)
+	}
+	return fmt.Sprintf("%d copies beside the original reached %d workers with 8 slots each at once: one attempt, one upload, one event, and every copy acknowledged.", copies, workers)
+}
+
+// publishCopies publishes the command of a job n more times.
+func publishCopies(sys *testbed.System, id string, n int) {
+	sys.T().Helper()
+	body := sys.Command(id)
+	for range n {
+		if !sys.PublishRaw(broker.CommandsExchange, string(ingest.PostgreSQL), body, map[string]any{"delivery_mode": 2, "message_id": id}) {
+			sys.T().Fatalf("the command of job %s found no queue", id)
+		}
+	}
+}
+
+// owed reports whether the event of a job's end has yet to be confirmed.
+func owed(sys *testbed.System, id string) bool {
+	err := sys.Redis().ZScore(sys.T().Context(), "{"+sys.Prefix+"}:outbox", "event:"+id).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		sys.T().Fatal(err)
+	}
+	return err == nil
+}
+
+// told returns the job as its clients see it.
+func told(job ingest.Job) string {
+	text, err := json.Marshal(job)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// grep returns the lines that hold one of the texts.
+func grep(log string, texts ...string) (lines []string) {
+	for line := range strings.Lines(log) {
+		if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(line, text) }) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }

@@ -220,22 +220,32 @@ func (g *Gate) Reached() <-chan struct{} { return g.reached }
 // HoldAt closes a gate before the calls of the operation from number on; the first to arrive closes
 // Reached.
 func (l *Lake) HoldAt(t testing.TB, op Op, number int) *Gate {
-	g := NewGate(t)
-	l.Before(func(c Call) Fate {
-		if c.Op == op && c.Number >= number {
-			g.Hold(c.Context)
-		}
-		return Pass
-	})
-	return g
+	return holdAt(t, l.Before, func(c Call) bool { return c.Op == op && c.Number >= number })
 }
 
 // HoldAfter closes a gate after the calls of the operation from number on: the server has carried
 // them out, and the worker has yet to hear of it.
 func (l *Lake) HoldAfter(t testing.TB, op Op, number int) *Gate {
+	return holdAt(t, l.After, func(c Call) bool { return c.Op == op && c.Number >= number })
+}
+
+// HoldDataset is HoldAt for the calls on the objects of one dataset.
+func (l *Lake) HoldDataset(t testing.TB, op Op, dataset string) *Gate {
+	return holdAt(t, l.Before, func(c Call) bool { return c.Op == op && c.Of(dataset) })
+}
+
+// HoldDatasetAfter is HoldAfter for the calls on the objects of one dataset.
+func (l *Lake) HoldDatasetAfter(t testing.TB, op Op, dataset string) *Gate {
+	return holdAt(t, l.After, func(c Call) bool { return c.Op == op && c.Of(dataset) })
+}
+
+// Of reports whether the call is about an object of the dataset.
+func (c Call) Of(dataset string) bool { return strings.Contains(c.Key, "/"+dataset+"_") }
+
+func holdAt(t testing.TB, when func(func(Call) Fate) func(), held func(Call) bool) *Gate {
 	g := NewGate(t)
-	l.After(func(c Call) Fate {
-		if c.Op == op && c.Number >= number {
+	when(func(c Call) Fate {
+		if held(c) {
 			g.Hold(c.Context)
 		}
 		return Pass

@@ -106,6 +106,9 @@ func (s *System) open() {
 	s.t.Cleanup(func() { s.jobs.Close(); s.redis.Close() })
 }
 
+// T is the test that the system belongs to.
+func (s *System) T() testing.TB { return s.t }
+
 // StartGateway starts the gateway, and waits until it is ready. A gateway that was killed is
 // succeeded at the same address.
 func (s *System) StartGateway(override ...string) *Process {
@@ -143,11 +146,11 @@ func (s *System) SpawnWorker(program string, db ingest.Database, override ...str
 // Spawn starts a program in the environment of the system.
 func (s *System) Spawn(name, program, address string, override ...string) *Process {
 	s.t.Helper()
-	log := s.Local(filepath.Join(s.name, "logs", s.t.Name(), name+".log"))
-	p := spawn(s.t, name, filepath.Join(s.bin, program), log, append(append([]string{}, s.env...), override...))
-	p.URL = address
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	log := s.Local(filepath.Join(s.name, "logs", s.t.Name(), fmt.Sprintf("%s.%d.log", name, len(s.processes)+1)))
+	p := spawn(s.t, name, filepath.Join(s.bin, program), log, append(append([]string{}, s.env...), override...))
+	p.URL = address
 	s.processes = append(s.processes, p)
 	return p
 }
