@@ -127,7 +127,7 @@ func (a *attempt) export(ctx context.Context) error {
 // It returns the last failure that may pass, or a lost lease at once; failures for good stand on
 // the board.
 func (a *attempt) exportAll(ctx context.Context) (failure error) {
-	x := &exporter{source: a.Source, lake: a.Lake, owner: a.owner, guard: a.guard, board: a.board}
+	x := &exporter{source: a.Source, lake: a.Lake, owner: a.owner, guard: a.guard, board: a.board, silence: a.cfg.Silence}
 	defer func() {
 		if err := x.reset(ctx); err != nil {
 			a.log.Debug("closing the session failed", "error", err)

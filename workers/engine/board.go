@@ -71,14 +71,20 @@ func (b *board) snapshot() ingest.Results {
 type meter struct {
 	object  *upload.Object
 	started time.Time
+	dog     *watchdog
 	rows    atomic.Int64
 	bytes   atomic.Int64
 }
 
 func (m *meter) Write(p []byte) (int, error) {
+	m.dog.stop()
+	defer m.dog.heard()
 	n, err := m.object.Write(p)
 	m.bytes.Add(int64(n))
 	return n, err
 }
 
-func (m *meter) AddRows(n int64) { m.rows.Add(n) }
+func (m *meter) AddRows(n int64) {
+	m.dog.heard()
+	m.rows.Add(n)
+}

@@ -19,10 +19,11 @@ import (
 
 // Config says how a worker runs its jobs.
 type Config struct {
-	Concurrency int           `env:"INGESTA_CONCURRENCY" envDefault:"2"`     // jobs at once
-	RenewEvery  time.Duration `env:"INGESTA_LEASE_RENEW" envDefault:"10s"`   // lease and progress
-	GiveUpAfter time.Duration `env:"INGESTA_LEASE_GIVE_UP" envDefault:"30s"` // without a renewal the attempt ends itself
-	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`         // for running jobs to finish at shutdown
+	Concurrency int           `env:"INGESTA_CONCURRENCY" envDefault:"2"`      // jobs at once
+	RenewEvery  time.Duration `env:"INGESTA_LEASE_RENEW" envDefault:"10s"`    // lease and progress
+	GiveUpAfter time.Duration `env:"INGESTA_LEASE_GIVE_UP" envDefault:"30s"`  // without a renewal the attempt ends itself
+	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`          // for running jobs to finish at shutdown
+	Silence     time.Duration `env:"INGESTA_SOURCE_SILENCE" envDefault:"15m"` // after which a source that sends nothing is given up
 }
 
 // Validate reports every value that cannot work.
@@ -36,6 +37,9 @@ func (c Config) Validate() error {
 	}
 	if c.Grace < 0 {
 		problems = append(problems, fmt.Errorf("INGESTA_GRACE %v is negative", c.Grace))
+	}
+	if c.Silence <= 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_SOURCE_SILENCE %v is not positive", c.Silence))
 	}
 	return errors.Join(problems...)
 }

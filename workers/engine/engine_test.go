@@ -170,6 +170,24 @@ func TestAttemptsRunOut(t *testing.T) {
 	s.dead(1)
 }
 
+// A source that sends nothing any more, and never says that it is gone, is given up and asked again.
+func TestSilentSource(t *testing.T) {
+	began := make(chan struct{}, 1)
+	silent := func(ctx context.Context, try int, sink Sink) (Tally, error) {
+		if try > 1 {
+			return rows(1)(ctx, try, sink)
+		}
+		return stuck(began)(ctx, try, sink)
+	}
+	s := newSystem(t, exports{"users": silent, "compras": rows(1)}, "INGESTA_SOURCE_SILENCE=200ms")
+	s.start()
+	job := s.end(s.submit().ID)
+	if job.Status != ingest.Success || len(job.Attempts) != 2 || job.Attempts[0].Code != ingest.SourceUnavailable {
+		t.Errorf("the job ended as %s after %+v; want a success after a first attempt that failed with %s", job.Status, job.Attempts, ingest.SourceUnavailable)
+	}
+	s.noUploads()
+}
+
 func TestPanicIsAFailureThatMayPass(t *testing.T) {
 	s := newSystem(t, exports{
 		"users":   func(context.Context, int, Sink) (Tally, error) { panic("poison") },

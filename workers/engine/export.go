@@ -20,24 +20,31 @@ type exporter struct {
 	owner   upload.Owner
 	guard   func(context.Context) error // asked right before an object becomes visible
 	board   *board
+	silence time.Duration // after which a source that sends nothing is given up
 	session Session
 }
 
 // export exports one dataset to its key, and returns its result with state Done. When it fails,
 // or panics, no object and no upload of this owner is left at the key.
 func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r ingest.Result, err error) {
+	watched, dog := watch(ctx, x.silence)
+	defer func() {
+		dog.stop()
+		err = dog.explain(watched, err)
+	}()
 	if x.session == nil {
-		session, err := x.source.Open(ctx)
+		session, err := x.source.Open(watched)
 		if err != nil {
 			return ingest.Result{}, fmt.Errorf("opening a session: %w", err)
 		}
 		x.session = session
 	}
-	extraction, err := x.session.Prepare(ctx, d)
+	extraction, err := x.session.Prepare(watched, d)
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("preparing dataset %s: %w", d.Name, err)
 	}
 
+	dog.stop()
 	object, err := x.lake.Create(ctx, x.board.get(i).Key, x.owner, x.guard)
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("starting the upload of dataset %s: %w", d.Name, err)
@@ -48,9 +55,9 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 			err = errors.Join(err, aborted)
 		}
 	}()
-	m := &meter{object: object, started: time.Now().UTC()}
+	m := &meter{object: object, started: time.Now().UTC(), dog: dog}
 	x.board.begin(i, extraction, m)
-	tally, receipt, err := stream(ctx, extraction, m)
+	tally, receipt, err := stream(ctx, watched, extraction, m)
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("exporting dataset %s: %w", d.Name, err)
 	}
@@ -62,15 +69,17 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 	return r, nil
 }
 
-// stream writes header and rows into the object and completes it.
-func stream(ctx context.Context, extraction Extraction, m *meter) (Tally, upload.Receipt, error) {
+// stream writes header and rows into the object and completes it. The source is read under the
+// watched context.
+func stream(ctx, watched context.Context, extraction Extraction, m *meter) (Tally, upload.Receipt, error) {
 	if _, err := m.Write(encode.AppendHeader(nil, extraction.Columns)); err != nil {
 		return Tally{}, upload.Receipt{}, err
 	}
-	tally, err := extraction.Run(ctx, m)
+	tally, err := extraction.Run(watched, m)
 	if err != nil {
 		return Tally{}, upload.Receipt{}, err
 	}
+	m.dog.stop()
 	receipt, err := m.object.Complete(ctx)
 	return tally, receipt, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -40,8 +41,9 @@ func RunOnce(ctx context.Context, database ingest.Database, datasets []catalog.D
 	b := newBoard(results)
 	x := &exporter{
 		source: source, lake: lake, board: b,
-		owner: upload.Owner{JobID: fmt.Sprintf("once-%d", now.UnixNano()), Fence: now.UnixMilli()},
-		guard: func(ctx context.Context) error { return ctx.Err() },
+		owner:   upload.Owner{JobID: fmt.Sprintf("once-%d", now.UnixNano()), Fence: now.UnixMilli()},
+		guard:   func(ctx context.Context) error { return ctx.Err() },
+		silence: math.MaxInt64, // whoever started it decides how long to wait
 	}
 	for i, d := range datasets {
 		done, err := x.export(ctx, i, d)
