@@ -186,6 +186,13 @@ func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) error {
 		return fmt.Errorf("committing dataset %s: %w", d.Name, asLeaseLoss(err))
 	}
 	a.board.set(i, done)
+	if a.claim.Lease.Attempt() > 1 {
+		// Once more: a part that was under way when its upload was aborted may have brought it back,
+		// as S3 warns. What is left now, the reaper will find.
+		if err := a.Lake.AbortStale(ctx, r.Key, a.owner); err != nil {
+			a.log.Info("an unfinished upload may be left", "dataset", d.Name, "error", err)
+		}
+	}
 	a.metrics.datasets.WithLabelValues("done").Inc()
 	a.metrics.rows.Add(float64(done.Rows))
 	a.metrics.bytes.Add(float64(done.Bytes))
