@@ -40,10 +40,14 @@ func TestCancelBetweenAttempts(t *testing.T) {
 	ctx := t.Context()
 	job := accepted(t, s)
 	lease := claim(t, s, job, Claimed).Lease
+	if err := lease.Commit(ctx, done("users", 1)); err != nil {
+		t.Fatal(err)
+	}
 	if err := lease.Release(ctx, Release{Outcome: ingest.OutcomeRetry, Code: ingest.SourceUnavailable, Failure: true}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Cancel(ctx, job.ID)
+	namesNothing(t, got)
 	if err != nil || got.Status != ingest.Cancelled || got.Attempts[0].Outcome != ingest.OutcomeRetry {
 		t.Errorf("cancelled between attempts: %+v, %v; want it over, the attempt as it ended", got, err)
 	}
@@ -120,6 +124,9 @@ func TestCancelAbandoned(t *testing.T) {
 	ctx := t.Context()
 	job, other := accepted(t, s), accepted(t, s)
 	stale := claim(t, s, job, Claimed).Lease
+	if err := stale.Commit(ctx, done("users", 1)); err != nil {
+		t.Fatal(err)
+	}
 	claim(t, s, other, Claimed) // its lease dies, too, but nobody cancelled it
 	if _, err := s.Cancel(ctx, job.ID); err != nil {
 		t.Fatal(err)
@@ -135,6 +142,7 @@ func TestCancelAbandoned(t *testing.T) {
 	if len(ended) != 1 || ended[0].ID != job.ID || ended[0].Status != ingest.Cancelled {
 		t.Fatalf("ended are %+v, want the cancelled job", ended)
 	}
+	namesNothing(t, ended[0])
 	if got := ended[0].Attempts[0]; got.Outcome != string(ingest.Cancelled) || got.EndedAt.IsZero() {
 		t.Errorf("its attempt is %+v", got)
 	}
@@ -148,6 +156,16 @@ func TestCancelAbandoned(t *testing.T) {
 	claim(t, s, job, Over)
 	if got := outbox(t, s, job.ID); got != "event" {
 		t.Errorf("the outbox holds %q after a worker had the command, want the event", got)
+	}
+}
+
+// namesNothing makes sure that a job whose objects are to be removed does not show them as there.
+func namesNothing(t *testing.T, job ingest.Job) {
+	t.Helper()
+	for _, r := range job.Results {
+		if r.State == ingest.Done || r.Rows != 0 {
+			t.Errorf("the cancelled job shows dataset %s as %+v", r.Dataset, r)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type Claim struct {
 	Outcome     Outcome
 	Job         ingest.Job    // zero when Unknown
 	RetryAfter  time.Duration // when Busy or Early: until a claim may succeed
+	KeptFor     time.Duration // when Over: until the job is forgotten, and its command would make it anew
 	Lease       *Lease        // when Claimed or Exhausted, else nil
 	Failures    int           // transient failures and expired leases so far
 	MaxFailures int           // at this many the job is over
@@ -75,7 +76,8 @@ func (s *Store) claim(ctx context.Context, req ClaimRequest, nonce string) (Clai
 	if err != nil {
 		return Claim{}, err
 	}
-	claim := Claim{Outcome: Outcome(r.text(0)), RetryAfter: time.Duration(r.number(1)) * time.Millisecond, MaxFailures: s.cfg.MaxFailures}
+	claim := Claim{Outcome: Outcome(r.text(0)), MaxFailures: s.cfg.MaxFailures}
+	wait := time.Duration(r.number(1)) * time.Millisecond
 	if claim.Outcome == Unknown {
 		return claim, nil
 	}
@@ -91,7 +93,10 @@ func (s *Store) claim(ctx context.Context, req ClaimRequest, nonce string) (Clai
 	switch claim.Outcome {
 	case Claimed, Exhausted:
 		claim.Lease = newLease(s, claim.Job, stored)
-	case Over, Busy, Early:
+	case Over:
+		claim.KeptFor = wait
+	case Busy, Early:
+		claim.RetryAfter = wait
 	default:
 		return Claim{}, unexpected(doing, string(claim.Outcome))
 	}

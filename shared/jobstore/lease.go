@@ -85,7 +85,8 @@ func (l *Lease) Check(ctx context.Context) error {
 }
 
 // Commit records that a dataset is settled, its object complete: later attempts do not export it
-// again. Idempotent.
+// again. One whose object is to go is committed as failed first, so that none takes it for done.
+// Idempotent.
 func (l *Lease) Commit(ctx context.Context, result ingest.Result) error {
 	const doing = "committing a dataset"
 	dataset, stored, err := l.encode(result)

@@ -195,7 +195,11 @@ func TestFinish(t *testing.T) {
 			}
 
 			// Over is final.
-			if c := claim(t, s, job, Over); c.Lease != nil || !reflect.DeepEqual(c.Job, first) {
+			c := claim(t, s, job, Over)
+			if c.KeptFor <= 59*time.Minute || c.KeptFor > time.Hour {
+				t.Errorf("the job is kept for %v more, want the hour of its retention", c.KeptFor)
+			}
+			if c.Lease != nil || !reflect.DeepEqual(c.Job, first) {
 				t.Errorf("claiming it: %+v", c)
 			}
 			if cancelled, err := lease.Renew(ctx, nil); err != nil || cancelled {

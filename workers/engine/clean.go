@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/workers/upload"
 )
 
-// cleanTimeout bounds what an attempt removes from S3 before it ends its job: an S3 that is away
-// keeps no job from ending.
+// cleanTimeout bounds the time that an attempt takes to clean S3 before it ends its job.
 const cleanTimeout = 10 * time.Second
 
 // clean removes what the job that is about to end must not leave in S3, of this attempt and those
@@ -54,13 +55,47 @@ func (e *Engine) removeLeftovers(ctx context.Context, job ingest.Job, owner uplo
 	return errors.Join(problems...)
 }
 
-// discardObjects removes everything that the job wrote to S3. What cannot be removed is logged:
-// no manifest names it, and the reaper aborts what is still an upload.
-func (e *Engine) discardObjects(ctx context.Context, job ingest.Job, log *slog.Logger) {
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), concludeTimeout, errors.New("removing the objects of a cancelled job timed out"))
-	defer cancel()
-	job.Status = ingest.Cancelled
-	if err := e.removeLeftovers(ctx, job, upload.EveryAttempt(job.ID)); err != nil {
-		log.Warn("not everything of a cancelled job could be removed from S3", "error", err)
+// cleaningEnds is how long after the end of a job its command is kept for the sake of what the job
+// left in S3.
+const cleaningEnds = 24 * time.Hour
+
+// over settles the delivery of a job that has ended. Whoever ended it may have left something in
+// S3: an attempt that died or whose S3 was away, or the gateway, which cannot see S3 at all.
+// Nothing is asked of S3 about a job that was a success, or that nobody ever worked on.
+//
+// The delivery is acknowledged once S3 is clean. Until then it is parked, for longer the longer the
+// job has been over; but not beyond what the job store remembers: a job it forgot would run anew.
+func (e *Engine) over(ctx context.Context, d *broker.Delivery, claim jobstore.Claim, log *slog.Logger) {
+	job := claim.Job
+	err := e.cleanUp(ctx, job)
+	if err == nil {
+		e.ack(d, job.ID)
+		return
 	}
+	since := time.Since(job.FinishedAt)
+	if worthCleaning(since, claim.KeptFor, slices.Max(e.Delays)) {
+		log.Warn("what a job left in S3 could not be removed; trying again later", "status", job.Status, "error", err)
+		e.park(ctx, d, job.ID, since)
+		return
+	}
+	log.Error("giving up removing what a job left in S3: only the reaper and the life-cycle rules of the bucket are left",
+		"status", job.Status, "error", err)
+	e.ack(d, job.ID)
+}
+
+// worthCleaning says whether the command of a job that ended so long ago comes once more, for what
+// the job left in S3: within the day, and soon enough, after the longest delay at the latest, to
+// find the job still known.
+func worthCleaning(since, keptFor, longest time.Duration) bool {
+	return since < cleaningEnds && keptFor > longest+time.Minute
+}
+
+// cleanUp removes what a job that has ended must not have in S3, of whichever attempt.
+func (e *Engine) cleanUp(ctx context.Context, job ingest.Job) error {
+	if job.Status == ingest.Success || job.Attempt == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, concludeTimeout, errors.New("removing what a job left in S3 timed out"))
+	defer cancel()
+	return e.removeLeftovers(ctx, job, upload.EveryAttempt(job.ID))
 }

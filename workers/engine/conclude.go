@@ -21,11 +21,11 @@ func (a *attempt) conclude(working context.Context, v verdict) {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(working), concludeTimeout, errors.New("concluding an attempt timed out"))
 	defer cancel()
 
-	err := a.record(ctx, v)
+	clean, err := a.record(ctx, v)
 	if errors.Is(err, jobstore.ErrCancelRequested) {
 		// Asked for while the attempt was failing or handing the job back.
 		v = verdict{cancelled, errCancelled}
-		err = a.record(ctx, v)
+		clean, err = a.record(ctx, v)
 	}
 	switch {
 	case err != nil:
@@ -37,36 +37,50 @@ func (a *attempt) conclude(working context.Context, v verdict) {
 		a.requeue(a.delivery, a.claim.Job.ID)
 	case v.kind == exhausted:
 		// The job is finished before its command goes to the dead letters.
-		failure := ingest.AsError(v.cause)
-		a.bury(working, a.delivery, a.claim.Job.ID, failure.Code, failure.Message)
+		a.buryExhausted(working, ingest.AsError(v.cause), clean)
+	case !clean:
+		// It finds the job over, and goes on removing.
+		a.park(working, a.delivery, a.claim.Job.ID, a.delay(1))
 	default:
 		a.ack(a.delivery, a.claim.Job.ID)
 	}
 }
 
-// record writes the verdict to S3, Redis and the outbox.
-func (a *attempt) record(ctx context.Context, v verdict) error {
+// buryExhausted puts the command of a job that failed as often as it may among the dead letters.
+// When S3 is not clean, a copy goes to the workers as well, which find the job over and go on
+// removing.
+func (a *attempt) buryExhausted(ctx context.Context, failure *ingest.Error, clean bool) {
+	job := a.claim.Job
+	a.insist(ctx, a.delivery, job.ID, "burying a command", func(ctx context.Context) error {
+		if !clean {
+			if err := a.Broker.PublishCommand(ctx, job.Command(), a.delivery.Traceparent); err != nil {
+				return err
+			}
+		}
+		return a.Broker.Bury(ctx, a.delivery, failure.Code, failure.Message)
+	})
+}
+
+// record writes the verdict to S3, Redis and the outbox. When the job has ended, clean says whether
+// everything is gone from S3 that it must not leave there.
+func (a *attempt) record(ctx context.Context, v verdict) (clean bool, err error) {
 	switch v.kind {
 	case finished, exhausted:
 		return a.finish(ctx)
 	case cancelled:
-		a.discardObjects(ctx, a.claim.Job, a.log)
-		return a.end(ctx, jobstore.Finish{
-			Status: ingest.Cancelled, Results: a.discarded(),
-			Code: ingest.JobCancelled, Message: "the job was cancelled",
-		})
+		return a.cancel(ctx)
 	case retry:
 		failure := ingest.AsError(v.cause)
-		return a.release(ctx, jobstore.Release{
+		return true, a.release(ctx, jobstore.Release{
 			After: a.delay(a.claim.Failures + 1), Outcome: ingest.OutcomeRetry,
 			Code: failure.Code, Message: failure.Message, Failure: true,
 		})
 	case handedBack:
-		return a.release(ctx, jobstore.Release{
+		return true, a.release(ctx, jobstore.Release{
 			Outcome: ingest.OutcomeHandedBack, Code: ingest.Shutdown, Message: "handed back by a worker that stops",
 		})
 	default: // lost: there is nothing left to write
-		return v.cause
+		return true, v.cause
 	}
 }
 
@@ -84,21 +98,69 @@ func (a *attempt) release(ctx context.Context, r jobstore.Release) error {
 // finish ends the job with what its datasets add up to: the manifest first, for it is the mark
 // that tells lake readers what they may read, then what must not stay in S3 goes, then the job
 // ends, then comes the event.
-func (a *attempt) finish(ctx context.Context) error {
+func (a *attempt) finish(ctx context.Context) (clean bool, err error) {
 	results := a.results()
 	compareSnapshots(results)
 	end := jobstore.Finish{Status: ingest.Conclude(results), Results: results}
 	if end.Status == ingest.Failed {
 		end.Code, end.Message = results[0].Code, results[0].Error
 	} else if err := a.putManifest(ctx, end); err != nil {
-		return fmt.Errorf("writing the manifest: %w", err)
+		return false, fmt.Errorf("writing the manifest: %w", err)
 	}
-	if err := a.clean(ctx, end); ingest.HasCode(err, ingest.LeaseLost) {
-		return err
-	} else if err != nil {
-		a.log.Warn("not everything could be removed that failed datasets left in S3", "error", err)
+	return a.cleanAndEnd(ctx, end)
+}
+
+// cancel ends the job as cancelled, with nothing of it in S3; unless cancelling came too late,
+// because every dataset is committed or the manifest is written: then the job ends as that says. An
+// attempt that died may have written it: only S3 knows.
+func (a *attempt) cancel(ctx context.Context) (clean bool, err error) {
+	late := ingest.Conclude(a.board.snapshot()) == ingest.Success
+	if !late && (a.adopted || a.claim.Lease.Attempt() > 1) {
+		if late, err = a.recall(ctx); err != nil {
+			return false, fmt.Errorf("looking for a manifest: %w", err)
+		}
 	}
-	return a.end(ctx, end)
+	if late {
+		a.log.Info("the cancellation came too late: the job ends as it was about to")
+		return a.finish(ctx)
+	}
+	results := a.discarded()
+	for _, r := range a.board.snapshot() {
+		if r.State != ingest.Done {
+			continue
+		}
+		// Before its object goes: should this attempt die on the way, the next one does not take
+		// the dataset for done, and the job for one that is complete.
+		if err := a.commit(ctx, *results.Of(r.Dataset)); err != nil {
+			return false, fmt.Errorf("withdrawing dataset %s: %w", r.Dataset, err)
+		}
+	}
+	return a.cleanAndEnd(ctx, jobstore.Finish{
+		Status: ingest.Cancelled, Results: results, Code: ingest.JobCancelled, Message: "the job was cancelled",
+	})
+}
+
+// commit records what became of a dataset, for as long as it takes within ctx.
+func (a *attempt) commit(ctx context.Context, r ingest.Result) error {
+	for wait := newBackoff(); ; {
+		err := a.claim.Lease.Commit(ctx, r)
+		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
+			return err
+		}
+	}
+}
+
+// cleanAndEnd removes from S3 what must not stay there and ends the job. What cannot be removed
+// keeps no job from ending: it is tried again when the command comes again.
+func (a *attempt) cleanAndEnd(ctx context.Context, end jobstore.Finish) (clean bool, err error) {
+	err = a.clean(ctx, end)
+	if ingest.HasCode(err, ingest.LeaseLost) {
+		return false, err
+	}
+	if err != nil {
+		a.log.Warn("not everything could be removed that the job left in S3; it will be tried again", "error", err)
+	}
+	return err == nil, a.end(ctx, end)
 }
 
 // end makes the job terminal and publishes its event. An event that cannot be published now

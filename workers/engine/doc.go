@@ -3,7 +3,8 @@
 //
 // The life of a delivery:
 //
-//	claim the job ─┬─ over, busy or early: acknowledge or park the delivery
+//	claim the job ─┬─ over: remove what is left in S3, acknowledge
+//	               ├─ busy or early: park the delivery
 //	               └─ claimed: for each dataset not committed yet
 //	                      prepare → stream into a multipart upload → complete → commit
 //	                  then manifest → finish → event → acknowledge
@@ -17,6 +18,11 @@
 //     not committed run again. A permanent one ends the dataset.
 //   - Losing the broker never stops an attempt. Losing the lease, a cancellation or a shutdown
 //     does, and the query on the server with it.
+//   - A job that is over has nothing in S3 but the objects of its committed datasets and the manifest
+//     that names them; a cancelled one has nothing at all. Where that cannot be brought about at
+//     once, because S3 is away, the delivery is parked until it can, for a day at most.
+//   - A cancellation that comes after the manifest, or after the last commit, comes too late: also
+//     when the worker that got so far is dead.
 //   - The delivery is acknowledged last. Whatever happens before, it comes again, and the claim
 //     decides what is left to do.
 //

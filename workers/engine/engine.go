@@ -157,10 +157,7 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 	}
 	switch claim.Outcome {
 	case jobstore.Over:
-		if claim.Job.Status == ingest.Cancelled {
-			e.discardObjects(working, claim.Job, log) // it was cancelled between two attempts: some may be there
-		}
-		e.ack(d, cmd.JobID)
+		e.over(working, d, claim, log)
 	case jobstore.Busy, jobstore.Early:
 		log.Debug("parking a command", "outcome", claim.Outcome, "retry_after", claim.RetryAfter)
 		e.park(working, d, cmd.JobID, claim.RetryAfter)

@@ -6,8 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,6 +200,77 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// s3Proxy stands between the engine and the S3 server. What the tests themselves do goes around it.
+type s3Proxy struct {
+	away     atomic.Bool  // every request is refused
+	requests atomic.Int64 // but for those that only ask whether the bucket is there
+
+	mu   sync.Mutex
+	seen func(*http.Request) // called with mu held
+}
+
+// proxied returns a proxy and the settings that lead through it: see through.
+func proxied(t *testing.T) (*s3Proxy, []string) {
+	t.Helper()
+	target, err := url.Parse(stacktest.Env(t, "AWS_ENDPOINT_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	forward := &httputil.ReverseProxy{
+		// The host stays the client's, which has signed it.
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host
+		},
+		Transport: transport,
+	}
+	p := &s3Proxy{seen: func(*http.Request) {}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead || strings.Count(r.URL.Path, "/") > 1 {
+			p.requests.Add(1)
+		}
+		p.mu.Lock()
+		p.seen(r)
+		p.mu.Unlock()
+		if p.away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return p, []string{"AWS_ENDPOINT_URL=" + server.URL, "INGESTA_S3_ATTEMPTS=1"}
+}
+
+// through has the engine use S3 with these settings; the tests themselves go on as before.
+func (s *system) through(settings []string) {
+	s.t.Helper()
+	var cfg struct{ Upload upload.Config }
+	stacktest.Load(s.t, &cfg, append(settings, "AWS_BUCKET_NAME="+s.bucket)...)
+	lake, err := upload.New(s.t.Context(), cfg.Upload)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(lake.Close)
+	s.parts.Lake = lake
+}
+
+// abandoned has the job whose cancellation is requested ended as the reconciler does, once its
+// lease is dead.
+func (s *system) abandoned() {
+	s.t.Helper()
+	stacktest.Eventually(s.t, "the reconciler cancels the job", func() bool {
+		ended, err := s.jobs.CancelAbandoned(s.t.Context(), 1)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return len(ended) == 1
+	})
+}
+
 // background runs f until the test ends, and waits for it then.
 func (s *system) background(f func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
@@ -318,6 +394,76 @@ func (s *system) complete(key string, owner upload.Owner) {
 	}
 }
 
+// died lets an attempt claim the job, complete and commit some of its datasets, and die. It
+// returns the attempt's lease, which is dead once a claim succeeds: see INGESTA_LEASE.
+func (s *system) died(job ingest.Job, committed ...string) *jobstore.Lease {
+	s.t.Helper()
+	claim, err := s.jobs.Claim(s.t.Context(), jobstore.ClaimRequest{Command: job.Command(), Worker: "dead"})
+	if err != nil || claim.Lease == nil {
+		s.t.Fatalf("claiming: %+v, %v", claim, err)
+	}
+	for _, dataset := range committed {
+		r := *job.Results.Of(dataset)
+		s.complete(r.Key, upload.Owner{JobID: job.ID, Fence: claim.Lease.Fence()})
+		r.State, r.URL, r.Format = ingest.Done, s.lake.URL(r.Key), "CSV"
+		if err := claim.Lease.Commit(s.t.Context(), r); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return claim.Lease
+}
+
+// manifest writes the job's manifest as that attempt.
+func (s *system) manifest(job ingest.Job, lease *jobstore.Lease) {
+	s.t.Helper()
+	stored, err := s.jobs.Get(s.t.Context(), job.ID)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m := upload.Manifest{JobID: job.ID, Database: job.Database, Status: ingest.Conclude(stored.Results), Fence: lease.Fence()}
+	for i, r := range stored.Results {
+		if r.State != ingest.Done {
+			stored.Results[i] = broken(r, ingest.QueryFailed, "the database refused the statement")
+		}
+	}
+	m.AddResults(stored.Results)
+	body, err := m.Encode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	owner := upload.Owner{JobID: job.ID, Fence: lease.Fence()}
+	if err := s.lake.PutManifest(s.t.Context(), upload.ManifestKey(job.Database, job.ID), owner, body); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// requestCancel asks for the cancellation of a job that an attempt holds.
+func (s *system) requestCancel(id string) {
+	s.t.Helper()
+	if job, err := s.jobs.Cancel(s.t.Context(), id); err != nil || !job.CancelRequested {
+		s.t.Fatalf("cancelling: %+v, %v; want it requested", job, err)
+	}
+}
+
+// objects returns the keys of all objects.
+func (s *system) objects() (keys []string) {
+	s.t.Helper()
+	out, err := s.raw.ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{Bucket: &s.bucket})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, o := range out.Contents {
+		keys = append(keys, *o.Key)
+	}
+	return keys
+}
+
+// empty waits until nothing is left in S3.
+func (s *system) empty() {
+	s.t.Helper()
+	stacktest.Eventually(s.t, "nothing is left in S3", func() bool { return len(s.objects()) == 0 && len(s.uploads()) == 0 })
+}
+
 // upload begins an upload as a process does that dies before it can complete it.
 func (s *system) upload(key string) {
 	s.t.Helper()
@@ -351,16 +497,18 @@ func (s *system) noUploads() {
 func (s *system) drained() {
 	s.t.Helper()
 	stacktest.Eventually(s.t, "the queues are drained", func() bool {
-		depths, err := s.broker.Depths(s.t.Context())
-		if err != nil {
-			return false
-		}
-		left := 0
-		for queue, depth := range depths {
-			if queue != "batch_processed" {
-				left += depth.Messages
-			}
-		}
-		return left == 0
+		waiting, err := s.waiting()
+		return err == nil && waiting == 0
 	})
+}
+
+// waiting returns how many messages wait in queues of ours.
+func (s *system) waiting() (messages int, err error) {
+	depths, err := s.broker.Depths(s.t.Context())
+	for queue, depth := range depths {
+		if queue != "batch_processed" {
+			messages += depth.Messages
+		}
+	}
+	return messages, err
 }

@@ -36,8 +36,9 @@ func (a *attempt) putManifest(ctx context.Context, end jobstore.Finish) error {
 	}
 }
 
-// recall puts on the board what the manifest tells of a job that Redis does not know, and reports
-// whether there was one: the job had ended, and only its end is to be recorded again.
+// recall puts on the board what the manifest tells of datasets that are not committed, and reports
+// whether there was one: the job had ended, as far as readers of the lake are concerned, and only
+// its end is to be recorded.
 func (a *attempt) recall(ctx context.Context) (bool, error) {
 	body, found, err := a.Lake.GetManifest(ctx, upload.ManifestKey(a.claim.Job.Database, a.claim.Job.ID))
 	if err != nil || !found {
@@ -49,7 +50,7 @@ func (a *attempt) recall(ctx context.Context) (bool, error) {
 	}
 	told := manifest.Results()
 	for i, r := range a.board.snapshot() {
-		if known := told.Of(r.Dataset); known != nil {
+		if known := told.Of(r.Dataset); known != nil && r.State != ingest.Done {
 			known.Key = r.Key
 			a.board.set(i, *known)
 		}

@@ -17,9 +17,10 @@ for _, id in ipairs(redis.call('ZRANGE', prefix .. 'cancelling', 0, -1)) do
   if get(job, 'status') ~= 'running' then
     redis.call('ZREM', prefix .. 'cancelling', id)
   elseif number(job, 'lease_ms') <= now then
+    withdraw(job)
     conclude(job, id, 'cancelled', ARGV[2], ARGV[3], tonumber(ARGV[4]))
-    -- The dead worker may have left objects and uploads behind: the command goes out once more, so
-    -- that another finds the job cancelled and cleans up.
+    -- The dead worker may have left objects, uploads and even the manifest behind: the command goes
+    -- out once more, so that another finds the job cancelled and cleans up.
     outbox_add('command', id)
     ended[#ended + 1] = redis.call('HGETALL', job)
   end

@@ -21,6 +21,7 @@ if terminal[status] then
 end
 if status == 'queued' then
   redis.call('HSET', job, 'cancelled_by', nonce)
+  withdraw(job)
   conclude(job, id, 'cancelled', ARGV[3], ARGV[4], tonumber(ARGV[5]))
   return {'cancelled', redis.call('HGETALL', job)}
 end

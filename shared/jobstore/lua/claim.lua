@@ -11,7 +11,8 @@
 -- ARGV[8…]  database, requested_by, request_id, retry_of, catalog_digest, targets (final keys), created_ms
 --
 -- Returns {outcome, wait in ms, fields}; outcome is claimed, exhausted (claimed, but it failed as
--- often as it may), over, busy, early or unknown.
+-- often as it may), over, busy, early or unknown. The wait of a job that is over is until it is
+-- forgotten.
 
 local id, nonce = ARGV[1], ARGV[2]
 local job = job_key(id)
@@ -42,7 +43,7 @@ local function granted()
 end
 
 if terminal[status] then
-  return answer('over', 0)
+  return answer('over', redis.call('PTTL', job))
 end
 if status == 'running' then
   if get(job, 'nonce') == nonce then

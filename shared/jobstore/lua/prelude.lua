@@ -113,13 +113,22 @@ local function close_attempt(job, outcome, code)
   redis.call('HSET', job, 'ended:' .. get(job, 'attempt'), text(now) .. ' ' .. outcome .. ' ' .. code)
 end
 
--- clear_progress forgets how far uncommitted datasets came: whoever exports them next starts over.
-local function clear_progress(job)
+local function drop_fields(job, beginning)
   for _, field in ipairs(redis.call('HKEYS', job)) do
-    if string.sub(field, 1, 9) == 'progress:' then
+    if string.sub(field, 1, #beginning) == beginning then
       redis.call('HDEL', job, field)
     end
   end
+end
+
+-- clear_progress forgets how far uncommitted datasets came: whoever exports them next starts over.
+local function clear_progress(job)
+  drop_fields(job, 'progress:')
+end
+
+-- withdraw takes back what attempts committed: their objects are removed.
+local function withdraw(job)
+  drop_fields(job, 'result:')
 end
 
 -- conclude ends a job for good, with its event in the outbox. Nothing but this puts a time to live
