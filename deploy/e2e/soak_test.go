@@ -132,8 +132,8 @@ func (k *soak) client(ctx context.Context, random *rand.Rand) {
 		db := testbed.Databases()[random.IntN(3)]
 		body, key := "", ""
 		switch n := random.IntN(100); {
-		case n < 15: // both datasets
-		case n < 25:
+		case n < 8: // both datasets
+		case n < 16:
 			body = `{"datasets":["` + testbed.Large + `"]}`
 		default:
 			body = `{"datasets":["` + testbed.Small + `"]}`
