@@ -3,6 +3,8 @@ package testbed
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +88,27 @@ func (p *Process) Wait(limit time.Duration) (code int, err error) {
 	case <-time.After(limit):
 		return 0, fmt.Errorf("%s still runs after %v", p.Name, limit)
 	}
+}
+
+// Get returns what the process answers at a path of its own, or 0 and the reason when it does not.
+func (p *Process) Get(path string) (status int, body string) {
+	client := http.Client{Timeout: 10 * time.Second}
+	response, err := client.Get(p.URL + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
+
+// Ready reports whether the process says that it can do its work.
+func (p *Process) Ready() bool {
+	status, _ := p.Get("/ready")
+	return status == http.StatusOK
 }
 
 // Log returns what the process has logged so far.

@@ -3,6 +3,7 @@ package testbed
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -73,6 +74,16 @@ type System struct {
 // "NAME=value" for the gateway and all workers.
 func (s *Servers) NewSystem(t testing.TB, override ...string) *System {
 	t.Helper()
+	sys := s.Prepare(t, override...)
+	sys.StartGateway()
+	sys.Observe()
+	return sys
+}
+
+// Prepare is NewSystem without the gateway: a scenario may spoil its surroundings before it comes,
+// and calls Observe once it serves.
+func (s *Servers) Prepare(t testing.TB, override ...string) *System {
+	t.Helper()
 	sys := &System{
 		Servers: s, t: t, VHost: stacktest.VHost(t), Bucket: stacktest.Bucket(t), s3: stacktest.S3(t),
 		baselines: map[string]usage{},
@@ -82,11 +93,15 @@ func (s *Servers) NewSystem(t testing.TB, override ...string) *System {
 		"RABBITMQ_VHOST="+sys.VHost, "INGESTA_REDIS_PREFIX="+sys.Prefix, "AWS_BUCKET_NAME="+sys.Bucket)
 	sys.env = append(sys.env, override...)
 	sys.open()
-	sys.StartGateway()
-	sys.recordEvents()
-	sys.watch = newWatch(sys)
-	t.Cleanup(sys.watch.stop)
 	return sys
+}
+
+// Observe begins to record what Audit will want to know.
+func (s *System) Observe() {
+	s.t.Helper()
+	s.recordEvents()
+	s.watch = newWatch(s)
+	s.t.Cleanup(s.watch.stop)
 }
 
 // open connects the test's own eyes to Redis: neither they nor the wires of a scenario are in each
@@ -113,12 +128,19 @@ func (s *System) T() testing.TB { return s.t }
 // succeeded at the same address.
 func (s *System) StartGateway(override ...string) *Process {
 	s.t.Helper()
+	s.StartGatewayUnready(override...)
+	s.Eventually("the gateway is ready", s.Gateway.Ready)
+	return s.Gateway
+}
+
+// StartGatewayUnready starts the gateway and does not wait for it.
+func (s *System) StartGatewayUnready(override ...string) *Process {
+	s.t.Helper()
 	if s.URL == "" {
 		s.URL = fmt.Sprintf("http://127.0.0.1:%d", stacktest.FreePort(s.t))
 	}
 	port := s.URL[strings.LastIndex(s.URL, ":")+1:]
 	s.Gateway = s.Spawn("gateway", "gateway", s.URL, append(override, "GATEWAY_PORT="+port)...)
-	s.Eventually("the gateway is ready", func() bool { return s.status(s.URL+"/ready") == http.StatusOK })
 	return s.Gateway
 }
 
@@ -126,7 +148,7 @@ func (s *System) StartGateway(override ...string) *Process {
 func (s *System) Work(db ingest.Database, override ...string) *Process {
 	s.t.Helper()
 	p := s.WorkUnready(db, override...)
-	s.Eventually(p.Name+" is ready", func() bool { return s.status(p.URL+"/ready") == http.StatusOK })
+	s.Eventually(p.Name+" is ready", p.Ready)
 	return p
 }
 
@@ -304,17 +326,6 @@ func (s *System) within(limit time.Duration, holds func() bool) bool {
 	return true
 }
 
-// status returns the status of a GET, or 0 when nobody answers.
-func (s *System) status(address string) int {
-	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get(address)
-	if err != nil {
-		return 0
-	}
-	response.Body.Close()
-	return response.StatusCode
-}
-
 // Redis is the test's own connection to Redis.
 func (s *System) Redis() *redis.Client { return s.redis }
 
@@ -334,14 +345,14 @@ func (s *System) PublishRaw(exchange, key, body string, properties map[string]an
 	s.t.Helper()
 	var answer struct{ Routed bool }
 	stacktest.Management(s.t, http.MethodPost, "/api/exchanges/"+s.VHost+"/"+url.PathEscape(exchange)+"/publish", map[string]any{
-		"properties": properties, "routing_key": key, "payload": body, "payload_encoding": "string",
+		"properties": properties, "routing_key": key, "payload": base64.StdEncoding.EncodeToString([]byte(body)), "payload_encoding": "base64",
 	}, &answer)
 	return answer.Routed
 }
 
 // Message is a message as the management interface shows it.
 type Message struct {
-	Payload    string
+	Payload    []byte // JSON has it in base64
 	RoutingKey string `json:"routing_key"`
 	Properties struct {
 		MessageID string `json:"message_id"`
@@ -359,7 +370,7 @@ func (s *System) Take(queue string, n int, keep bool) []Message {
 	}
 	var messages []Message
 	stacktest.Management(s.t, http.MethodPost, "/api/queues/"+s.VHost+"/"+url.PathEscape(queue)+"/get",
-		map[string]any{"count": n, "ackmode": mode, "encoding": "auto"}, &messages)
+		map[string]any{"count": n, "ackmode": mode, "encoding": "base64"}, &messages)
 	return messages
 }
 
