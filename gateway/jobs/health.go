@@ -94,6 +94,9 @@ func (s *Service) brokerReady(ctx context.Context) error {
 		return nil
 	}
 	s.log.Debug("RabbitMQ is not ready", "error", err)
+	if conflict, ok := errors.AsType[*broker.TopologyError](err); ok { // who asks may be the one who can mend it
+		return errors.New("RabbitMQ is not ready: " + conflict.Advice())
+	}
 	if why, ok := errors.AsType[*broker.NotReadyError](err); ok {
 		return errors.New("RabbitMQ is not ready: " + why.Reason)
 	}

@@ -103,10 +103,10 @@ func TestBrokerDoesNotRead(t *testing.T) {
 	p := newProxy(h)
 	b := h.start(p.through, func(c *broker.Config) { c.ConfirmTimeout = 500 * time.Millisecond })
 	p.set(func() { p.deaf = true })
-	large := command("job-1")
-	large.RequestedBy = strings.Repeat("x", 12<<20) // more than the buffers on the way hold
+	large := event("job-1", ingest.Success)
+	large.Body.UserID = strings.Repeat("x", 12<<20) // more than the buffers on the way hold
 	began := time.Now()
-	err := b.PublishCommand(t.Context(), large, "")
+	err := b.PublishEvent(t.Context(), large, "")
 	if took := time.Since(began); !errors.Is(err, broker.ErrUnknown) && !errors.Is(err, broker.ErrUnavailable) || took > 2*time.Second {
 		t.Errorf("publishing into a full socket gives %v after %s, want an error after 500ms", err, took)
 	}
@@ -299,6 +299,9 @@ func TestConflictingQueue(t *testing.T) {
 	}
 	if _, ok := errors.AsType[*broker.NotReadyError](err); !ok || !strings.Contains(err.Error(), "delete it") {
 		t.Errorf("Ready says %q, want a NotReadyError with advice", err)
+	}
+	if advice := conflict.Advice(); !strings.Contains(advice, queue) || strings.Contains(advice, h.cfg.VHost) {
+		t.Errorf("the advice for everyone is %q: want the queue's name, and nothing of the broker's own words", advice)
 	}
 	err = b.PublishCommand(t.Context(), command("job-1"), "")
 	if _, ok := errors.AsType[*broker.TopologyError](err); !ok || !errors.Is(err, broker.ErrUnavailable) {

@@ -77,16 +77,22 @@ type TopologyError struct {
 }
 
 func (e *TopologyError) Error() string {
+	return fmt.Sprintf("%s (the broker says: %s)", e.Advice(), e.Cause.Reason)
+}
+
+// Advice says what is in the way and who can remove it. It is safe to show to anyone: it names no
+// address and does not quote the broker.
+func (e *TopologyError) Advice() string {
 	what := fmt.Sprintf("%s %q", e.Kind, e.Name)
 	switch e.Cause.Code {
 	case amqp.PreconditionFailed:
-		return fmt.Sprintf("%s exists with other properties than this version declares: empty and delete it, or use another virtual host (the broker says: %s)", what, e.Cause.Reason)
+		return what + " exists with other properties than this version declares: empty and delete it, or use another virtual host"
 	case amqp.AccessRefused:
-		return fmt.Sprintf("%s: the broker's user needs configure, write and read permission (the broker says: %s)", what, e.Cause.Reason)
+		return what + ": the broker's user needs configure, write and read permission"
 	case amqp.ResourceLocked:
-		return fmt.Sprintf("%s belongs to another connection alone: stop its owner (the broker says: %s)", what, e.Cause.Reason)
+		return what + " belongs to another connection alone: stop its owner"
 	default:
-		return fmt.Sprintf("%s cannot be declared (the broker says: %s)", what, e.Cause.Reason)
+		return what + " cannot be declared"
 	}
 }
 

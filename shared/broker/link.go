@@ -100,7 +100,7 @@ func (l *link) run(ctx context.Context) {
 			// Once per cause: an outage of an hour is not worth a thousand lines.
 			if outage.logged != err.Error() {
 				outage.logged = err.Error()
-				l.log.Warn("cannot connect to the broker, trying on", "error", err)
+				l.logOutage(err)
 			}
 			pause.wait(ctx, err)
 			continue
@@ -126,6 +126,15 @@ func (l *link) run(ctx context.Context) {
 		}
 		pause.wait(ctx, err)
 	}
+}
+
+// logOutage logs why there is no connection: an error where no patience helps.
+func (l *link) logOutage(err error) {
+	if _, conflict := errors.AsType[*TopologyError](err); conflict {
+		l.log.Error("the broker cannot be used until an operator has mended it, looking again now and then", "every", l.timing.conflict, "error", err)
+		return
+	}
+	l.log.Warn("cannot connect to the broker, trying on", "error", err)
 }
 
 // connect returns a connection that is ready for use: the topology is declared and, for
