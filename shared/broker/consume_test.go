@@ -33,12 +33,13 @@ func TestConsume(t *testing.T) {
 	b := h.start()
 	deliveries := make(chan *broker.Delivery)
 	consume(t, b, 2, func(_ context.Context, d *broker.Delivery) { deliveries <- d })
-	publish(t, b, "job-1")
+	const id = "0194f3c0-0000-7000-8000-000000000001"
+	publish(t, b, id)
 	d := receive(t, "a delivery", deliveries)
-	if c, err := ingest.DecodeCommand(d.Body); err != nil || c.JobID != "job-1" {
-		t.Errorf("the body is %s (%v), want the command of job-1", d.Body, err)
+	if c, err := ingest.DecodeCommand(d.Body); err != nil || c.JobID != id {
+		t.Errorf("the body is %s (%v), want the command of job %s", d.Body, err, id)
 	}
-	if d.MessageID != "job-1" || d.CorrelationID != "job-1" || d.Traceparent != traceparent || d.Redelivered {
+	if d.MessageID != id || d.CorrelationID != id || d.Traceparent != traceparent || d.Redelivered {
 		t.Errorf("the delivery is %+v", d)
 	}
 	if err := d.Ack(); err != nil {

@@ -41,6 +41,9 @@ func commandMessage(c ingest.Command, traceparent, app string) (amqp.Publishing,
 	if err != nil {
 		return amqp.Publishing{}, fmt.Errorf("encoding the command: %w", err)
 	}
+	if len(body) > ingest.MaxCommand {
+		return amqp.Publishing{}, fmt.Errorf("encoding the command of job %s: %w: no worker reads %d bytes", c.JobID, ErrRefused, len(body))
+	}
 	headers := amqp.Table{}
 	if traceparent != "" {
 		headers[HeaderTraceparent] = traceparent

@@ -23,7 +23,8 @@ func TestCommandArrivesWhole(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.start()
-	sent := command("job-1")
+	const id = "0194f3c0-0000-7000-8000-000000000001"
+	sent := command(id)
 	if err := b.PublishCommand(t.Context(), sent, traceparent); err != nil {
 		t.Fatalf("PublishCommand: %v", err)
 	}
@@ -44,8 +45,8 @@ func TestCommandArrivesWhole(t *testing.T) {
 	}
 	check("the content type", m.ContentType, "application/json")
 	check("the delivery mode", m.DeliveryMode, uint8(2))
-	check("the message id", m.MessageId, "job-1")
-	check("the correlation id", m.CorrelationId, "job-1")
+	check("the message id", m.MessageId, id)
+	check("the correlation id", m.CorrelationId, id)
 	check("the type", m.Type, "pharmavida.ingesta.command")
 	check("the app id", m.AppId, "test")
 	check("the timestamp", m.Timestamp.UTC(), sent.AcceptedAt)
@@ -171,6 +172,17 @@ func TestRefused(t *testing.T) {
 	}
 	if got := drainQueue(t, h.channel(), broker.CommandQueue(ingest.MySQL))["job-1"]; got != accepted {
 		t.Errorf("the queue held %d messages, want the %d accepted ones", got, accepted)
+	}
+}
+
+// A command that no worker would read is refused before it is sent.
+func TestCommandTooLarge(t *testing.T) {
+	t.Parallel()
+	b := newHost(t).start()
+	large := command("job-1")
+	large.Targets[0].Key = strings.Repeat("k", ingest.MaxCommand)
+	if err := b.PublishCommand(t.Context(), large, ""); !errors.Is(err, broker.ErrRefused) {
+		t.Errorf("publishing a command of more than a MiB gives %v, want ErrRefused", err)
 	}
 }
 

@@ -2,11 +2,19 @@ package ingest
 
 import (
 	"encoding/json"
+	"regexp"
 	"time"
 )
 
 // CommandVersion is the version of the command's wire form that this code writes and reads.
 const CommandVersion = 1
+
+// MaxCommand is how many bytes a command may have on the wire: thousands of datasets.
+const MaxCommand = 1 << 20
+
+// jobID is the form of the ids that gateways give: a UUID. A command of another id is nobody's, and
+// carrying it out would make a job of it.
+var jobID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // Command tells a worker to run a job. It names things and nothing more: never SQL, never a
 // credential. The worker resolves the names in its own catalog.
@@ -33,6 +41,9 @@ type Target struct {
 // MalformedCommand or UnsupportedVersion; fields it does not know are ignored, so that a later
 // version of the gateway may add some.
 func DecodeCommand(body []byte) (Command, error) {
+	if len(body) > MaxCommand { // before anything is spent on it
+		return Command{}, Permanent(MalformedCommand, nil, "the command has %d bytes; at most %d are read", len(body), MaxCommand)
+	}
 	var c Command
 	if err := json.Unmarshal(body, &c); err != nil {
 		return Command{}, Permanent(MalformedCommand, err, "the command is not valid JSON of the expected form")
@@ -44,6 +55,8 @@ func DecodeCommand(body []byte) (Command, error) {
 		return Command{}, Permanent(UnsupportedVersion, nil, "the command is of version %d; this worker knows version %d", c.Version, CommandVersion)
 	case c.JobID == "":
 		return Command{}, Permanent(MalformedCommand, nil, "the command names no job")
+	case !jobID.MatchString(c.JobID):
+		return Command{}, Permanent(MalformedCommand, nil, "the command's job id %.60q is not a UUID", c.JobID)
 	case c.Database == "":
 		return Command{}, Permanent(MalformedCommand, nil, "the command names no database")
 	case len(c.Targets) == 0:

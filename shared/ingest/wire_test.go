@@ -82,7 +82,9 @@ func TestResultsRefuseOtherJSON(t *testing.T) {
 }
 
 func TestCommandWire(t *testing.T) {
+	const id = "0194f3c0-7b2e-7000-8000-00000000000a"
 	cmd := sample().Command()
+	cmd.JobID = id
 	body, err := json.Marshal(cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -98,27 +100,35 @@ func TestCommandWire(t *testing.T) {
 		{"not JSON", `hello`, MalformedCommand},
 		{"empty", ``, MalformedCommand},
 		{"wrong type", `{"version":"1"}`, MalformedCommand},
-		{"no version", `{"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
-		{"of the future", `{"version":2,"job_id":"a"}`, UnsupportedVersion},
+		{"no version", `{"job_id":"` + id + `","database":"mysql","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
+		{"of the future", `{"version":2,"job_id":"` + id + `"}`, UnsupportedVersion},
 		{"no job", `{"version":1,"database":"mysql","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
-		{"no database", `{"version":1,"job_id":"a","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
-		{"no dataset", `{"version":1,"job_id":"a","database":"mysql"}`, MalformedCommand},
-		{"no key", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a"}]}`, MalformedCommand},
-		{"dataset twice", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"b"},{"name":"a","key":"c"}]}`, MalformedCommand},
-		{"key twice", `{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"c"},{"name":"b","key":"c"}]}`, MalformedCommand},
+		{"another id", `{"version":1,"job_id":"pedido-7","database":"mysql","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
+		{"an id and more", `{"version":1,"job_id":"../` + id + `","database":"mysql","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
+		{"too large", string(body) + strings.Repeat(" ", MaxCommand), MalformedCommand},
+		{"no database", `{"version":1,"job_id":"` + id + `","datasets":[{"name":"a","key":"b"}]}`, MalformedCommand},
+		{"no dataset", `{"version":1,"job_id":"` + id + `","database":"mysql"}`, MalformedCommand},
+		{"no key", `{"version":1,"job_id":"` + id + `","database":"mysql","datasets":[{"name":"a"}]}`, MalformedCommand},
+		{"dataset twice", `{"version":1,"job_id":"` + id + `","database":"mysql","datasets":[{"name":"a","key":"b"},{"name":"a","key":"c"}]}`, MalformedCommand},
+		{"key twice", `{"version":1,"job_id":"` + id + `","database":"mysql","datasets":[{"name":"a","key":"c"},{"name":"b","key":"c"}]}`, MalformedCommand},
 	}
 	for _, tt := range tests {
 		if _, err := DecodeCommand([]byte(tt.body)); !HasCode(err, tt.want) || IsTransient(err) {
 			t.Errorf("%s: got %v, want a permanent %s", tt.name, err, tt.want)
 		}
 	}
-	if _, err := DecodeCommand([]byte(`{"version":1,"job_id":"a","database":"mysql","datasets":[{"name":"a","key":"b"}],"later":true}`)); err != nil {
+	if _, err := DecodeCommand([]byte(string(body) + strings.Repeat(" ", MaxCommand-len(body)))); err != nil {
+		t.Errorf("a command of just the largest size was refused: %v", err)
+	}
+	if _, err := DecodeCommand([]byte(`{"version":1,"job_id":"` + id + `","database":"mysql","datasets":[{"name":"a","key":"b"}],"later":true}`)); err != nil {
 		t.Errorf("a field of a later gateway was refused: %v", err)
 	}
 }
 
 func FuzzDecodeCommand(f *testing.F) {
-	body, _ := json.Marshal(sample().Command())
+	cmd := sample().Command()
+	cmd.JobID = "0194f3c0-7b2e-7000-8000-00000000000a"
+	body, _ := json.Marshal(cmd)
 	f.Add(body)
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

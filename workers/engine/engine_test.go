@@ -283,7 +283,7 @@ func TestUnknownJobIsAdopted(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
 	s.start()
 	c := ingest.Command{
-		Version: ingest.CommandVersion, JobID: "0194f3c0-forgotten", Database: ingest.MySQL, RequestedBy: "ana", AcceptedAt: time.Now().UTC(),
+		Version: ingest.CommandVersion, JobID: "0194f3c0-0000-7000-8000-00f069077e40", Database: ingest.MySQL, RequestedBy: "ana", AcceptedAt: time.Now().UTC(),
 		Targets: []ingest.Target{{Dataset: "users", Key: "mysql/users_x.csv"}, {Dataset: "compras", Key: "mysql/compras_x.csv"}},
 	}
 	s.publish(c)
@@ -327,8 +327,9 @@ func TestManifestSpeaksForAForgottenJob(t *testing.T) {
 func TestUnreadableCommands(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
 	s.start()
-	bodies := []string{"hello", `{"version":99,"job_id":"x"}`, `{"version":1,"job_id":"x","database":"postgresql","datasets":[{"name":"a","key":"b"}]}`,
-		`{"version":1,"job_id":"no job id","database":"mysql","datasets":[{"name":"a","key":"b"}]}`}
+	bodies := []string{"hello", `{"version":99,"job_id":"x"}`,
+		`{"version":1,"job_id":"0194f3c0-0000-7000-8000-00000000000a","database":"postgresql","datasets":[{"name":"a","key":"b"}]}`,
+		`{"version":1,"job_id":"pedido-7","database":"mysql","datasets":[{"name":"a","key":"b"}]}`}
 	for _, body := range bodies {
 		stacktest.Management(t, http.MethodPost, "/api/exchanges/"+s.vhost+"/ingesta.commands/publish", map[string]any{
 			"routing_key": "mysql", "payload": base64.StdEncoding.EncodeToString([]byte(body)), "payload_encoding": "base64",
