@@ -66,7 +66,9 @@ func (s *Store) publish(
 			}
 			return "", s.failure(ctx, doing, err)
 		}
-		if try >= s.cfg.Attempts {
+		// A refused condition is an answer: even where each request is tried once, the one that takes
+		// the answer into account is due.
+		if learned := try == 1 && status(err) == http.StatusPreconditionFailed; try >= s.cfg.Attempts && !learned {
 			return "", s.failure(ctx, doing, err)
 		}
 		if err := s.pause(ctx, try, err); err != nil {

@@ -27,6 +27,13 @@ func TestAnOlderAttemptIsReplaced(t *testing.T) {
 	l.wantObject(key, []byte("new"), receipt)
 }
 
+func TestAnOlderAttemptIsReplacedWithOneTry(t *testing.T) {
+	l := newLake(t, func(c *Config) { c.Attempts = 1 })
+	l.mustWrite(key, owner("job", 1), []byte("old"))
+	receipt := l.mustWrite(key, owner("job", 2), []byte("new"))
+	l.wantObject(key, []byte("new"), receipt)
+}
+
 func TestTheSameAttemptMayReplaceItsOwnObject(t *testing.T) {
 	// The dataset was complete but its commit failed, and the attempt reads it again: the
 	// receipt must be of what stands there, not of what stood there with the same fence.
