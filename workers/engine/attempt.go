@@ -24,6 +24,7 @@ type attempt struct {
 	board        *board
 	log          *slog.Logger
 	stopRenewing func()
+	due          chan struct{} // asks for a renewal before its time
 }
 
 // attempt runs a claimed job and settles its delivery.
@@ -32,6 +33,7 @@ func (e *Engine) attempt(working context.Context, d *broker.Delivery, claim jobs
 		Engine: e, claim: claim, adopted: adopted, delivery: d,
 		owner: upload.Owner{JobID: claim.Job.ID, Fence: claim.Lease.Fence()},
 		board: newBoard(claim.Job.Results),
+		due:   make(chan struct{}, 1),
 		log:   log.With("attempt", claim.Lease.Attempt(), "fence", claim.Lease.Fence()),
 	}
 	e.metrics.running.Inc()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
 	"github.com/pharmavida/ingesta/shared/stacktest"
@@ -238,6 +240,46 @@ func TestCancelAfterACrash(t *testing.T) {
 				t.Errorf("the failed dataset is told as %+v, want it as in the manifest", ended.Results.Of("compras"))
 			}
 		})
+	}
+}
+
+// The same when Redis forgot the job, and the cancellation comes while the worker that adopts it
+// still looks for the manifest.
+func TestCancelOfAForgottenJob(t *testing.T) {
+	proxy, settings := proxied(t)
+	s := newSystem(t, exports{})
+	s.through(settings)
+	command := ingest.Command{
+		Version: ingest.CommandVersion, JobID: uuid.NewString(), Database: ingest.MySQL, RequestedBy: "ana", AcceptedAt: time.Now().UTC(),
+		Targets: []ingest.Target{{Dataset: "users", Key: "mysql/users_x.csv"}},
+	}
+	owner := upload.Owner{JobID: command.JobID, Fence: 1}
+	s.complete("mysql/users_x.csv", owner)
+	m := upload.Manifest{JobID: command.JobID, Database: ingest.MySQL, Status: ingest.Success}
+	m.AddResults(ingest.Results{{Dataset: "users", Key: "mysql/users_x.csv", State: ingest.Done}})
+	body, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.lake.PutManifest(t.Context(), upload.ManifestKey(ingest.MySQL, command.JobID), owner, body); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	proxy.seen = func(r *http.Request) {
+		if asked || r.Method != http.MethodGet {
+			return
+		}
+		asked = true
+		s.requestCancel(command.JobID)
+		<-r.Context().Done() // the attempt hangs up
+	}
+	s.start()
+	s.publish(command)
+	if job := s.end(command.JobID); job.Status != ingest.Success {
+		t.Errorf("the job ended as %s, want success", job.Status)
+	}
+	if len(s.objects()) != 2 {
+		t.Errorf("objects are at %q, want that of the dataset and the manifest", s.objects())
 	}
 }
 

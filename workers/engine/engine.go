@@ -193,17 +193,18 @@ func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.
 	}
 }
 
-// heedCancellations wakes the attempts of jobs whose cancellation is requested. The lease's
-// renewal notices what this misses.
+// heedCancellations stops the attempts of jobs whose cancellation is requested. What it may have
+// missed, before it was subscribed and whenever the subscription broke, a renewal of each lease
+// brings to light.
 func (e *Engine) heedCancellations(ctx context.Context) {
 	err := e.Jobs.Changes(ctx, func(change jobstore.Change) {
-		if !change.CancelRequested {
-			return
-		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		for a, cancel := range e.running {
-			if a.claim.Job.ID == change.ID {
+			switch {
+			case change == jobstore.Change{}:
+				a.renewNow()
+			case change.CancelRequested && a.claim.Job.ID == change.ID:
 				cancel(errCancelled)
 			}
 		}

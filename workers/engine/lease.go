@@ -13,7 +13,16 @@ import (
 // renewRetry is the pause after a renewal that failed.
 const renewRetry = time.Second
 
-// keepLease renews the lease, and reports progress with it, until stop is called or ctx ends. It
+// renewNow has the lease renewed before its time.
+func (a *attempt) renewNow() {
+	select {
+	case a.due <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
+// keepLease renews the lease, and reports progress with it, until stop is called or ctx ends. The
+// first time is at once: a cancellation may have come between the claim and track. It
 // cancels the attempt when the lease is lost, when the job is to be cancelled, and when no
 // renewal has succeeded for so long that another worker may soon own the job; time is counted on
 // this process's own monotonic clock.
@@ -22,13 +31,14 @@ func (a *attempt) keepLease(ctx context.Context, cancel context.CancelCauseFunc)
 	var renewing sync.WaitGroup
 	renewing.Go(func() {
 		renewed := time.Now()
-		timer := time.NewTimer(a.cfg.RenewEvery)
+		timer := time.NewTimer(0)
 		defer timer.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-timer.C:
+			case <-a.due:
 			}
 			begun := time.Now()
 			err := a.renew(ctx, renewed.Add(a.cfg.GiveUpAfter), cancel)
