@@ -41,6 +41,8 @@ type Jobs interface {
 	Get(ctx context.Context, id string) (ingest.Job, error)
 	List(ctx context.Context, q jobs.Query) (jobs.Page, error)
 	Cancel(ctx context.Context, id, traceparent string) (ingest.Job, error)
+	DeadLetters(ctx context.Context, limit int) (jobs.DeadLetters, error)
+	Replay(ctx context.Context, letter string, r jobs.Request) (jobs.Receipt, error)
 	// Wait returns the jobs once all are over, or as they are when ctx ends.
 	Wait(ctx context.Context, ids []string) ([]ingest.Job, error)
 }
@@ -117,19 +119,21 @@ func (a *API) router(registry *prometheus.Registry) *echo.Echo {
 	get := func(need auth.Scope, path string, h echo.HandlerFunc) {
 		handle(need, path, h, http.MethodGet, http.MethodHead)
 	}
-	post := func(need auth.Scope, path string, h echo.HandlerFunc) { handle(need, path, h, http.MethodPost) }
 
 	get(openToAll, "/", a.index)
 	get(openToAll, "/health", a.alive)
 	get(openToAll, "/ready", a.ready)
 	get(openToAll, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
-	post(auth.Run, "/api/ingesta", a.submitAll)
-	post(auth.Run, "/api/ingesta/:database", a.submit)
+	handle(auth.Run, "/api/ingesta", a.submitAll, http.MethodPost)
+	handle(auth.Run, "/api/ingesta/:database", a.submit, http.MethodPost)
 	get(auth.Read, "/api/ingesta/health", a.report)
 	get(auth.Read, "/api/ingesta/datasets", a.datasets)
 	get(auth.Read, "/api/ingesta/jobs", a.list)
 	get(auth.Read, "/api/ingesta/jobs/:id", a.get)
-	post(auth.Run, "/api/ingesta/jobs/:id/cancel", a.cancel)
+	handle(auth.Run, "/api/ingesta/jobs/:id/cancel", a.cancel, http.MethodPost)
+	handle(auth.Run, "/api/ingesta/jobs/:id/retry", a.retry, http.MethodPost)
+	get(auth.Read, "/api/ingesta/dead-letters", a.deadLetters)
+	handle(auth.Run, "/api/ingesta/dead-letters/:id/replay", a.replay, http.MethodPost)
 	for _, route := range e.Routes() {
 		a.routes[route.Path] = true
 	}

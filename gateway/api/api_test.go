@@ -163,6 +163,17 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{name: "wrong element", method: "POST", target: "/api/ingesta/mysql", body: `{"datasets":["users",7]}`, headers: []string{jsonType}, status: 400, code: "invalid_body", detail: "/datasets/1 must be a string, not a number"},
 		{name: "datasets for all databases", method: "POST", target: "/api/ingesta", body: `{"datasets":["users"]}`, headers: []string{jsonType}, status: 400, code: "invalid_body"},
 		{name: "body to cancel", method: "POST", target: "/api/ingesta/jobs/" + someID + "/cancel", body: `{"why":"no"}`, headers: []string{jsonType}, status: 400, code: "invalid_body"},
+		{name: "body to retry", method: "POST", target: "/api/ingesta/jobs/" + someID + "/retry", body: `{"datasets":["users"]}`, headers: []string{jsonType}, status: 400, code: "invalid_body"},
+		{name: "retrying what is no job", method: "POST", target: "/api/ingesta/jobs/42/retry", status: 404, code: "job_not_found"},
+		{name: "retrying by GET", method: "GET", target: "/api/ingesta/jobs/" + someID + "/retry", status: 405, code: "method_not_allowed", allow: "OPTIONS, POST"},
+		{name: "retrying with a broken key", method: "POST", target: "/api/ingesta/jobs/" + someID + "/retry", headers: []string{"Idempotency-Key: a b"}, status: 400, code: "invalid_header"},
+		{name: "body to replay", method: "POST", target: "/api/ingesta/dead-letters/" + someLetter + "/replay", body: `[]`, headers: []string{jsonType}, status: 400, code: "invalid_body"},
+		{name: "replaying what is no letter", method: "POST", target: "/api/ingesta/dead-letters/" + someID + "/replay", status: 404, code: "dead_letter_not_found"},
+		{name: "replaying a letter in upper case", method: "POST", target: "/api/ingesta/dead-letters/" + strings.ToUpper(someLetter) + "/replay", status: 404, code: "dead_letter_not_found"},
+		{name: "POST to the dead letters", method: "POST", target: "/api/ingesta/dead-letters", status: 405, code: "method_not_allowed", allow: "OPTIONS, GET, HEAD"},
+		{name: "too many dead letters", method: "GET", target: "/api/ingesta/dead-letters?limit=201", status: 400, code: "invalid_parameter", detail: "limit must be a number from 1 to 200"},
+		{name: "dead letters, limit twice", method: "GET", target: "/api/ingesta/dead-letters?limit=1&limit=2", status: 400, code: "invalid_parameter", detail: "limit is given twice"},
+		{name: "dead letters, query not well-formed", method: "GET", target: "/api/ingesta/dead-letters?limit=%zz", status: 400, code: "invalid_parameter", detail: "not well-formed"},
 		{name: "form", method: "POST", target: "/api/ingesta/mysql", body: `datasets=users`, headers: []string{"Content-Type: application/x-www-form-urlencoded"}, status: 415, code: "unsupported_media_type"},
 		{name: "broken media type", method: "POST", target: "/api/ingesta/mysql", body: `{}`, headers: []string{"Content-Type: ;;;"}, status: 415, code: "unsupported_media_type"},
 		{name: "Latin-1", method: "POST", target: "/api/ingesta/mysql", body: `{}`, headers: []string{"Content-Type: application/json; charset=latin1"}, status: 415, code: "unsupported_media_type"},
@@ -194,7 +205,7 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 			if got := w.Header().Get("Allow"); got != tt.allow {
 				t.Errorf("Allow is %q, want %q", got, tt.allow)
 			}
-			if len(fake.submitted())+len(fake.cancels) > 0 {
+			if len(fake.submitted())+len(fake.cancels)+len(fake.limits) > 0 {
 				t.Error("a refused request had an effect")
 			}
 		})
@@ -207,6 +218,8 @@ func TestReasonsOfJobs(t *testing.T) {
 		jobs.UnknownDatabase: 404, jobs.UnknownDataset: 422, jobs.DuplicateDataset: 422, jobs.NoDatasets: 422,
 		jobs.NotFound: 404, jobs.Over: 409, jobs.InvalidCursor: 400, jobs.IdempotencyMismatch: 422,
 		jobs.StoreUnavailable: 503, jobs.BrokerUnavailable: 503, jobs.Unconfirmed: 503,
+		jobs.NotOver: 409, jobs.Succeeded: 409, jobs.DatabaseGone: 409, jobs.DatasetGone: 409,
+		jobs.LetterNotFound: 404, jobs.LetterUnreadable: 409, jobs.LettersBusy: 503,
 	}
 	for _, code := range jobs.Codes() {
 		t.Run(string(code), func(t *testing.T) {
@@ -226,6 +239,9 @@ func TestReasonsOfJobs(t *testing.T) {
 				call(a, "GET", "/api/ingesta/jobs/"+someID, ""),
 				call(a, "GET", "/api/ingesta/jobs", ""),
 				call(a, "POST", "/api/ingesta/jobs/"+someID+"/cancel", ""),
+				call(a, "POST", "/api/ingesta/jobs/"+someID+"/retry", ""),
+				call(a, "GET", "/api/ingesta/dead-letters", ""),
+				call(a, "POST", "/api/ingesta/dead-letters/"+someLetter+"/replay", ""),
 			} {
 				p := wantProblem(t, w, status, string(code))
 				if !strings.HasPrefix(p.Detail, "what the client may know; known: users, compras") {
@@ -384,7 +400,9 @@ func TestPreferWait(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a, _ := newAPI(t, &fakeJobs{ends: tt.ends, err: tt.err}, tt.cfg)
-			for _, target := range []string{"/api/ingesta/mysql", "/api/ingesta"} {
+			for _, target := range []string{
+				"/api/ingesta/mysql", "/api/ingesta", "/api/ingesta/jobs/" + someID + "/retry", "/api/ingesta/dead-letters/" + someLetter + "/replay",
+			} {
 				w := call(a, "POST", target, "", tt.prefer...)
 				if w.Code != tt.status || w.Header().Get("Preference-Applied") != tt.applied {
 					t.Errorf("%s: status %d, applied %q, want %d and %q", target, w.Code, w.Header().Get("Preference-Applied"), tt.status, tt.applied)

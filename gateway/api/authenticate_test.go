@@ -38,11 +38,15 @@ var needs = map[string]string{
 	"POST /api/ingesta":                 "ingesta:run",
 	"POST /api/ingesta/:database":       "ingesta:run",
 	"POST /api/ingesta/jobs/:id/cancel": "ingesta:run",
+	"POST /api/ingesta/jobs/:id/retry":  "ingesta:run",
 
-	"GET /api/ingesta/datasets": "ingesta:read",
-	"GET /api/ingesta/health":   "ingesta:read",
-	"GET /api/ingesta/jobs":     "ingesta:read",
-	"GET /api/ingesta/jobs/:id": "ingesta:read",
+	"POST /api/ingesta/dead-letters/:id/replay": "ingesta:run",
+
+	"GET /api/ingesta/datasets":     "ingesta:read",
+	"GET /api/ingesta/dead-letters": "ingesta:read",
+	"GET /api/ingesta/health":       "ingesta:read",
+	"GET /api/ingesta/jobs":         "ingesta:read",
+	"GET /api/ingesta/jobs/:id":     "ingesta:read",
 }
 
 func TestEveryRouteHasItsScope(t *testing.T) {
@@ -59,7 +63,7 @@ func TestEveryRouteHasItsScope(t *testing.T) {
 			if declared, ok := a.Needs(route); !known || !ok || declared != need {
 				t.Fatalf("the route declares the need %q (%t), this test %q (%t): want both to, and the same", declared, ok, need, known)
 			}
-			target := strings.NewReplacer(":database", "mysql", ":id", someID).Replace(path)
+			target := strings.NewReplacer(":database", "mysql", "dead-letters/:id", "dead-letters/"+someLetter, ":id", someID).Replace(path)
 			ask := func(headers ...string) *httptest.ResponseRecorder { return call(a, method, target, "", headers...) }
 			if need == "" {
 				if w := ask(); w.Code != 200 {
@@ -67,7 +71,7 @@ func TestEveryRouteHasItsScope(t *testing.T) {
 				}
 				return
 			}
-			before := len(fake.submitted()) + len(fake.cancels) + len(fake.queries)
+			before := len(fake.submitted()) + len(fake.cancels) + len(fake.queries) + len(fake.limits)
 			if w := ask(); w.Code != 401 || w.Header().Get("WWW-Authenticate") != `Bearer realm="ingesta"` {
 				t.Errorf("a stranger got %d, %v", w.Code, w.Header())
 			}
@@ -81,7 +85,7 @@ func TestEveryRouteHasItsScope(t *testing.T) {
 					wantProblem(t, w, 403, "insufficient_scope")
 				}
 			}
-			if after := len(fake.submitted()) + len(fake.cancels) + len(fake.queries); after != before {
+			if after := len(fake.submitted()) + len(fake.cancels) + len(fake.queries) + len(fake.limits); after != before {
 				t.Error("the refused reached the handler")
 			}
 			for _, scope := range []string{need, "ingesta:admin"} {

@@ -23,12 +23,18 @@ type fakeJobs struct {
 	job    ingest.Job                               // the answer of Get, Cancel and, once over, Wait
 	err    error                                    // of Get, List, Cancel and Wait
 	page   jobs.Page
+	dead   jobs.DeadLetters
+	limits []int           // of DeadLetters
+	played []string        // the letters of Replay, whose requests stand among requests
 	ends   <-chan struct{} // Wait returns the ended job when it is closed; nil: never
 	ready  error
 	health jobs.Health
 }
 
-const someID = "0196f0a1-0000-7000-8000-000000000001"
+const (
+	someID     = "0196f0a1-0000-7000-8000-000000000001"
+	someLetter = "00112233445566778899aabbccddeeff"
+)
 
 var created = time.Date(2025, 1, 2, 15, 30, 45, 0, time.UTC)
 
@@ -64,6 +70,21 @@ func (f *fakeJobs) Cancel(_ context.Context, id, traceparent string) (ingest.Job
 	defer f.mu.Unlock()
 	f.cancels, f.traces = append(f.cancels, id), append(f.traces, traceparent)
 	return f.job, f.err
+}
+
+func (f *fakeJobs) DeadLetters(_ context.Context, limit int) (jobs.DeadLetters, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.limits = append(f.limits, limit)
+	return f.dead, f.err
+}
+
+func (f *fakeJobs) Replay(ctx context.Context, letter string, r jobs.Request) (jobs.Receipt, error) {
+	f.mu.Lock()
+	f.played = append(f.played, letter)
+	f.mu.Unlock()
+	r.Orders = []jobs.Order{{Database: ingest.MySQL}}
+	return f.Submit(ctx, r)
 }
 
 func (f *fakeJobs) Wait(ctx context.Context, ids []string) ([]ingest.Job, error) {

@@ -79,6 +79,22 @@ func (a *API) cancel(c echo.Context) error {
 	return answer(c, http.StatusAccepted, job)
 }
 
+// retry answers POST /api/ingesta/jobs/{id}/retry.
+func (a *API) retry(c echo.Context) error {
+	id, err := jobID(c)
+	if err != nil {
+		return err
+	}
+	if err := readNothing(c); err != nil {
+		return err
+	}
+	receipt, err := a.accept(c, jobs.Order{RetryOf: id})
+	if err != nil {
+		return err
+	}
+	return a.answerAccepted(c, receipt)
+}
+
 // The limits of a page.
 const (
 	defaultPage = 50
@@ -87,9 +103,9 @@ const (
 
 // list answers GET /api/ingesta/jobs.
 func (a *API) list(c echo.Context) error {
-	values, err := url.ParseQuery(c.QueryString())
-	if err != nil { // a parameter that was lost would be taken for one that was not given
-		return fault(invalidParameter, "the query string is not well-formed: a percent sign needs two hexadecimal digits, a semicolon separates nothing")
+	values, err := queryOf(c)
+	if err != nil {
+		return err
 	}
 	query := jobs.Query{Limit: defaultPage}
 	var faults []problemField
@@ -148,6 +164,16 @@ func (a *API) list(c echo.Context) error {
 		page.Jobs = []ingest.Job{} // an empty page is an empty list, not null
 	}
 	return answer(c, http.StatusOK, jobList{Jobs: page.Jobs, Next: page.Next})
+}
+
+// queryOf returns the parameters of the request, or a *problem: one that was lost would be taken for
+// one that was not given.
+func queryOf(c echo.Context) (url.Values, error) {
+	values, err := url.ParseQuery(c.QueryString())
+	if err != nil {
+		return nil, fault(invalidParameter, "the query string is not well-formed: a percent sign needs two hexadecimal digits, a semicolon separates nothing")
+	}
+	return values, nil
 }
 
 // jobID returns the id in the path, or a *problem: what is not a UUID was never a job.

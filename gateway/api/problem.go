@@ -60,6 +60,14 @@ var classes = map[jobs.Code]class{
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", 0},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body is not JSON", 0},
 
+	jobs.NotOver:          {http.StatusConflict, "The job is not over", 0},
+	jobs.Succeeded:        {http.StatusConflict, "The job has succeeded", 0},
+	jobs.DatabaseGone:     {http.StatusConflict, "The catalog does not have the database", 0},
+	jobs.DatasetGone:      {http.StatusConflict, "The catalog does not have a dataset", 0},
+	jobs.LetterNotFound:   {http.StatusNotFound, "There is no such dead letter", 0},
+	jobs.LetterUnreadable: {http.StatusConflict, "The dead letter holds no command", 0},
+	jobs.LettersBusy:      {http.StatusServiceUnavailable, "The dead letters are in use", 1},
+
 	jobs.UnknownDataset:      {http.StatusUnprocessableEntity, "There is no such dataset", 0},
 	jobs.DuplicateDataset:    {http.StatusUnprocessableEntity, "A dataset is named twice", 0},
 	jobs.NoDatasets:          {http.StatusUnprocessableEntity, "No dataset is named", 0},

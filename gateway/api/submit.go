@@ -56,6 +56,12 @@ func (a *API) submit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.answerAccepted(c, receipt)
+}
+
+// answerAccepted answers with the one job that a request has made, and waits for it first where the
+// client prefers that.
+func (a *API) answerAccepted(c echo.Context, receipt jobs.Receipt) error {
 	job := receipt.Jobs[0]
 	c.Set(jobKey, jobAttrs{job.ID, string(job.Database)})
 	c.Response().Header().Set(echo.HeaderLocation, jobPath(job.ID))
@@ -89,9 +95,9 @@ func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error)
 	if err != nil {
 		return jobs.Receipt{}, err
 	}
-	receipt, err := a.jobs.Submit(c.Request().Context(), jobs.Request{
-		Orders: orders, RequestedBy: subject(c), RequestID: requestID(c), Traceparent: traceparent(c), IdempotencyKey: key,
-	})
+	r := a.request(c)
+	r.Orders, r.IdempotencyKey = orders, key
+	receipt, err := a.jobs.Submit(c.Request().Context(), r)
 	if err != nil {
 		return jobs.Receipt{}, err
 	}
@@ -99,6 +105,11 @@ func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error)
 		c.Response().Header().Set(headerIdempotencyReplayed, "true")
 	}
 	return receipt, nil
+}
+
+// request returns who asks, and in which trace.
+func (a *API) request(c echo.Context) jobs.Request {
+	return jobs.Request{RequestedBy: subject(c), RequestID: requestID(c), Traceparent: traceparent(c)}
 }
 
 // await waits for the end of the jobs as far as the client prefers, brings them up to date and

@@ -13,7 +13,14 @@ const (
 	DuplicateDataset    Code = "duplicate_dataset"
 	NoDatasets          Code = "no_datasets"
 	NotFound            Code = "job_not_found"
-	Over                Code = "job_over" // the job is in a terminal state
+	Over                Code = "job_over"                // the job is in a terminal state
+	NotOver             Code = "job_not_over"            // the job is in none
+	Succeeded           Code = "job_succeeded"           // the job has left nothing undone
+	DatabaseGone        Code = "database_not_in_catalog" // it was when the job was made
+	DatasetGone         Code = "dataset_not_in_catalog"  // it was when the job was made
+	LetterNotFound      Code = "dead_letter_not_found"
+	LetterUnreadable    Code = "dead_letter_unreadable" // it holds no command that this version reads
+	LettersBusy         Code = "dead_letters_busy"      // others are reading them
 	InvalidCursor       Code = "invalid_cursor"
 	IdempotencyMismatch Code = "idempotency_key_reused"
 	StoreUnavailable    Code = "redis_unavailable"
@@ -24,7 +31,8 @@ const (
 // Codes lists every reason.
 func Codes() []Code {
 	return []Code{
-		UnknownDatabase, UnknownDataset, DuplicateDataset, NoDatasets, NotFound, Over, InvalidCursor,
+		UnknownDatabase, UnknownDataset, DuplicateDataset, NoDatasets, NotFound, Over, NotOver, Succeeded,
+		DatabaseGone, DatasetGone, LetterNotFound, LetterUnreadable, LettersBusy, InvalidCursor,
 		IdempotencyMismatch, StoreUnavailable, BrokerUnavailable, Unconfirmed,
 	}
 }

@@ -36,6 +36,9 @@ type fakeBroker struct {
 	commands []ingest.Command
 	traces   []string
 	events   []ingest.Event
+
+	letters *broker.Broker // a real one, for what its dead letters are
+	taken   func()         // called when a letter is about to be removed
 }
 
 func (f *fakeBroker) Ready(context.Context) error {
@@ -63,6 +66,20 @@ func (f *fakeBroker) PublishEvent(_ context.Context, e ingest.Event, _ string) e
 
 func (f *fakeBroker) Depths(context.Context) (map[string]broker.QueueDepth, error) {
 	return map[string]broker.QueueDepth{broker.CommandQueue(ingest.MySQL): {Messages: 7, Consumers: 1}}, nil
+}
+
+func (f *fakeBroker) DeadLetters(ctx context.Context, limit int, show func(broker.DeadLetter)) (int, error) {
+	return f.letters.DeadLetters(ctx, limit, show)
+}
+
+func (f *fakeBroker) TakeDeadLetter(ctx context.Context, id string, take func(broker.DeadLetter) error) error {
+	return f.letters.TakeDeadLetter(ctx, id, func(l broker.DeadLetter) error {
+		err := take(l)
+		if err == nil && f.taken != nil {
+			f.taken()
+		}
+		return err
+	})
 }
 
 // set changes the broker's behaviour.
@@ -145,8 +162,12 @@ func (f *fixture) service() *jobs.Service {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	return f.serviceOf(datasets, f.broker)
+}
+
+func (f *fixture) serviceOf(datasets *catalog.Catalog, b jobs.Broker) *jobs.Service {
 	log := slog.New(slog.NewTextHandler(f.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return jobs.New(f.cfg, f.open(f.stored), f.broker, datasets, telemetry.NewRegistry(), log)
+	return jobs.New(f.cfg, f.open(f.stored), b, datasets, telemetry.NewRegistry(), log)
 }
 
 // run runs the service until the test ends or the returned function is called.

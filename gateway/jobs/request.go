@@ -10,6 +10,7 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/jobstore"
 )
 
 // Request asks for jobs that are accepted together or not at all.
@@ -25,6 +26,9 @@ type Request struct {
 type Order struct {
 	Database ingest.Database `json:"database"`
 	Datasets []string        `json:"datasets"` // nil: all of the database
+
+	// RetryOf asks instead for what this ended job has left undone.
+	RetryOf string `json:"retry_of,omitempty"`
 }
 
 // hash identifies what is asked for: two requests under one idempotency key must agree on it.
@@ -35,6 +39,18 @@ func (r Request) hash() (string, error) {
 	}
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// idempotency returns what tells a repetition of the request; nil when it has no key.
+func (r Request) idempotency() (*jobstore.Idempotency, error) {
+	if r.IdempotencyKey == "" {
+		return nil, nil
+	}
+	hash, err := r.hash()
+	if err != nil {
+		return nil, err
+	}
+	return &jobstore.Idempotency{Subject: r.RequestedBy, Key: r.IdempotencyKey, BodyHash: hash}, nil
 }
 
 // maxNamed bounds how many of a client's mistakes one answer names.

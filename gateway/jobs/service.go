@@ -47,6 +47,8 @@ type Broker interface {
 	PublishCommand(ctx context.Context, command ingest.Command, traceparent string) error
 	PublishEvent(ctx context.Context, event ingest.Event, traceparent string) error
 	Depths(ctx context.Context) (map[string]broker.QueueDepth, error)
+	DeadLetters(ctx context.Context, limit int, show func(broker.DeadLetter)) (total int, err error)
+	TakeDeadLetter(ctx context.Context, id string, take func(broker.DeadLetter) error) error
 }
 
 // Service accepts, finds, cancels and awaits jobs. Its methods may be called from any goroutine,

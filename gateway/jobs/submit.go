@@ -31,6 +31,8 @@ type Receipt struct {
 // RabbitMQ has confirmed their commands. Its *Error says how things stand otherwise:
 //
 //   - the order itself is at fault, Redis or RabbitMQ is away: no job was made;
+//   - NotFound, NotOver, Succeeded, DatabaseGone and DatasetGone: the job to retry is not known, or
+//     not one to retry, or names what the catalog no longer has;
 //   - Unconfirmed: the jobs exist and will run unless cancelled, but not all commands are
 //     confirmed. Repeating the request with the same idempotency key is safe and asks for the
 //     confirmation again.
@@ -38,36 +40,100 @@ type Receipt struct {
 // Once begun it is carried to its end even when ctx is cancelled: a client that hangs up leaves
 // either an accepted job or none.
 func (s *Service) Submit(ctx context.Context, r Request) (Receipt, error) {
+	r.Orders = slices.Clone(r.Orders)
 	receipt, err := s.submit(ctx, r)
-	refused, _ := errors.AsType[*Error](err)
+	var databases []ingest.Database
 	for _, order := range r.Orders {
-		switch {
-		case refused == nil:
-			s.metrics.accepted(order.Database, receipt.Replayed)
-		case refused.Code != UnknownDatabase: // a label must not be the client's invention
-			s.metrics.refused(order.Database, refused.Code)
-		}
+		databases = append(databases, order.Database)
 	}
+	s.count(databases, receipt, err)
 	return receipt, err
 }
 
+// count counts what became of orders for the databases.
+func (s *Service) count(databases []ingest.Database, receipt Receipt, err error) {
+	refused, _ := errors.AsType[*Error](err)
+	for _, db := range databases {
+		if _, known := s.catalog.Database(db); !known {
+			continue // a label must not be the client's invention
+		}
+		switch {
+		case err == nil:
+			s.metrics.accepted(db, receipt.Replayed)
+		case refused != nil:
+			s.metrics.refused(db, refused.Code)
+		}
+	}
+}
+
+// submit is Submit but for the counting. It fills in the databases of orders that retry a job.
 func (s *Service) submit(ctx context.Context, r Request) (Receipt, error) {
-	submissions, idempotency, err := s.prepare(r)
+	idempotency, err := r.idempotency()
 	if err != nil {
 		return Receipt{}, err
 	}
+	if idempotency != nil && slices.ContainsFunc(r.Orders, func(o Order) bool { return o.RetryOf != "" }) {
+		// A repetition is answered as the first was, whatever became of the job and the catalog.
+		if receipt, known, err := s.recall(ctx, *idempotency, r.Traceparent); known || err != nil {
+			for i, job := range receipt.Jobs {
+				r.Orders[i].Database = job.Database
+			}
+			return receipt, err
+		}
+	}
+	works := make([]work, len(r.Orders))
+	for i, order := range r.Orders {
+		if works[i], err = s.workOf(ctx, order); err != nil {
+			r.Orders[i].Database = works[i].database
+			return Receipt{}, err
+		}
+		r.Orders[i].Database = works[i].database
+	}
+	return s.accept(ctx, works, idempotency, r)
+}
+
+// recall answers the repetition of a request that made jobs before. It reports whether there was
+// one.
+func (s *Service) recall(ctx context.Context, idempotency jobstore.Idempotency, traceparent string) (Receipt, bool, error) {
+	acceptance, err := s.store.Recall(ctx, idempotency)
+	switch {
+	case errors.Is(err, jobstore.ErrNotFound):
+		return Receipt{}, false, nil
+	case errors.Is(err, jobstore.ErrIdempotencyMismatch):
+		return Receipt{}, false, mismatch()
+	case err != nil:
+		return Receipt{}, false, s.translate("", err)
+	}
+	receipt, err := s.confirm(ctx, acceptance, traceparent)
+	return receipt, true, err
+}
+
+func mismatch() *Error {
+	return refuse(IdempotencyMismatch, nil, "this idempotency key was used for a request that asked for something else; choose a new one")
+}
+
+// accept makes a job of each work.
+func (s *Service) accept(ctx context.Context, works []work, idempotency *jobstore.Idempotency, r Request) (Receipt, error) {
 	// A request that RabbitMQ cannot take now is refused before anything is written.
 	if err := s.broker.Ready(ctx); err != nil {
-		return Receipt{}, refuse(BrokerUnavailable, err, "RabbitMQ, which carries the commands, is not available; no job was made, try again later")
+		return Receipt{}, brokerAway(err)
 	}
-	acceptance, err := s.record(ctx, submissions, idempotency)
+	acceptance, err := s.record(ctx, s.submissions(works, r), idempotency)
 	if err != nil {
 		return Receipt{}, err
 	}
-	receipt := Receipt{Jobs: acceptance.Jobs, Replayed: acceptance.Replayed}
+	return s.confirm(ctx, acceptance, r.Traceparent)
+}
 
+func brokerAway(cause error) *Error {
+	return refuse(BrokerUnavailable, cause, "RabbitMQ, which carries the commands, is not available; no job was made, try again later")
+}
+
+// confirm has RabbitMQ confirm the commands of the accepted jobs.
+func (s *Service) confirm(ctx context.Context, acceptance jobstore.Acceptance, traceparent string) (Receipt, error) {
+	receipt := Receipt{Jobs: acceptance.Jobs, Replayed: acceptance.Replayed}
 	ids := idsOf(acceptance.Jobs)
-	unconfirmed, delivered, err := s.publishCommands(ctx, acceptance, r.Traceparent)
+	unconfirmed, delivered, err := s.publishCommands(ctx, acceptance, traceparent)
 	switch {
 	case len(unconfirmed) == 0:
 		return receipt, nil
@@ -82,31 +148,20 @@ func (s *Service) submit(ctx context.Context, r Request) (Receipt, error) {
 	}
 }
 
-// prepare resolves the orders against the catalog and names the jobs.
-func (s *Service) prepare(r Request) ([]jobstore.Submission, *jobstore.Idempotency, error) {
-	submissions := make([]jobstore.Submission, len(r.Orders))
-	for i, order := range r.Orders {
-		datasets, err := order.resolve(s.catalog)
-		if err != nil {
-			return nil, nil, err
-		}
-		targets := make([]ingest.Target, len(datasets))
-		for j, d := range datasets {
-			targets[j] = ingest.Target{Dataset: d.Name, Key: s.cfg.KeyTemplate.Key(order.Database, d.Object)}
+// submissions names the jobs and the keys of their objects.
+func (s *Service) submissions(works []work, r Request) []jobstore.Submission {
+	submissions := make([]jobstore.Submission, len(works))
+	for i, w := range works {
+		targets := make([]ingest.Target, len(w.datasets))
+		for j, d := range w.datasets {
+			targets[j] = ingest.Target{Dataset: d.Name, Key: s.cfg.KeyTemplate.Key(w.database, d.Object)}
 		}
 		submissions[i] = jobstore.Submission{
-			ID: newID(), Database: order.Database, Targets: targets,
+			ID: newID(), Database: w.database, Targets: targets, RetryOf: w.retryOf,
 			RequestedBy: r.RequestedBy, RequestID: r.RequestID, CatalogDigest: s.catalog.Digest(),
 		}
 	}
-	if r.IdempotencyKey == "" {
-		return submissions, nil, nil
-	}
-	hash, err := r.hash()
-	if err != nil {
-		return nil, nil, err
-	}
-	return submissions, &jobstore.Idempotency{Subject: r.RequestedBy, Key: r.IdempotencyKey, BodyHash: hash}, nil
+	return submissions
 }
 
 // record has Redis accept the jobs together, each with its command in the outbox.
@@ -118,7 +173,7 @@ func (s *Service) record(ctx context.Context, submissions []jobstore.Submission,
 	case err == nil:
 		return acceptance, nil
 	case errors.Is(err, jobstore.ErrIdempotencyMismatch):
-		return acceptance, refuse(IdempotencyMismatch, nil, "this idempotency key was used for a request that asked for something else; choose a new one")
+		return acceptance, mismatch()
 	}
 	// The reply may be what was lost, not the request: a job that nobody was told of must not run.
 	ids := make([]string, len(submissions))

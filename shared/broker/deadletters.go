@@ -140,12 +140,13 @@ func (b *Broker) readDead(ctx context.Context, read func(context.Context, *deadR
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	r := &deadReader{epoch: e, channel: ch, ready: ready, left: min(ready, MaxDeadLetters)}
+	defer func() { // whatever becomes of read: what it holds nobody else can see
+		e.closeChannel(ch)
+		r.settle(turn)
+	}()
 	reading, cancel := context.WithTimeoutCause(ctx, e.timing.answer, errSlow)
 	defer cancel()
-	err = read(reading, r)
-	e.closeChannel(ch)
-	r.settle(turn)
-	return err
+	return read(reading, r)
 }
 
 // takeTurn waits until nobody else reads. The channel it returns is for giveTurn.

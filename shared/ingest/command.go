@@ -52,7 +52,7 @@ func DecodeCommand(body []byte) (Command, error) {
 	case c.Version == 0:
 		return Command{}, Permanent(MalformedCommand, nil, "the command has no version")
 	case c.Version != CommandVersion:
-		return Command{}, Permanent(UnsupportedVersion, nil, "the command is of version %d; this worker knows version %d", c.Version, CommandVersion)
+		return Command{}, Permanent(UnsupportedVersion, nil, "the command is of version %d; known here is version %d", c.Version, CommandVersion)
 	case c.JobID == "":
 		return Command{}, Permanent(MalformedCommand, nil, "the command names no job")
 	case !jobID.MatchString(c.JobID):

@@ -29,6 +29,7 @@ type Idempotency struct {
 	Subject  string // who asks; keys of different subjects are unrelated
 	Key      string // chosen by the client
 	BodyHash string // tells whether a repeated request is the same
+	Lasting  bool   // known as long as terminal jobs are kept, if that is longer than Config.IdempotencyTTL
 }
 
 // Acceptance is the answer to accepted submissions.
@@ -51,13 +52,7 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 	if len(subs) == 0 {
 		return Acceptance{}, fmt.Errorf("%s: there is no submission", doing)
 	}
-	recordName, bodyHash := "", ""
-	if idem != nil {
-		// Hashed, because both parts come from clients and may hold anything.
-		sum := sha256.Sum256([]byte(idem.Subject + "\x00" + idem.Key))
-		recordName, bodyHash = hex.EncodeToString(sum[:]), idem.BodyHash
-	}
-	args := []any{recordName, bodyHash, milliseconds(s.cfg.IdempotencyTTL), milliseconds(s.cfg.RepublishAfter)}
+	args := s.acceptance(idem)
 	for _, sub := range subs {
 		if err := errors.Join(checkNames(sub.ID, sub.Database), checkTargets(sub.Targets)); err != nil {
 			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
@@ -68,6 +63,30 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 		}
 		args = append(args, sub.ID, string(sub.Database), sub.RequestedBy, sub.RequestID, sub.RetryOf, sub.CatalogDigest, targets)
 	}
+	return s.accept(ctx, doing, args)
+}
+
+// Recall returns the jobs of an earlier request under the idempotency key, as Accept answers a
+// repetition, and makes none: ErrNotFound when there was no such request, or its jobs are gone.
+func (s *Store) Recall(ctx context.Context, idem Idempotency) (Acceptance, error) {
+	return s.accept(ctx, "recalling accepted jobs", s.acceptance(&idem))
+}
+
+// acceptance returns the arguments of the script that come before the jobs.
+func (s *Store) acceptance(idem *Idempotency) []any {
+	recordName, bodyHash, ttl := "", "", s.cfg.IdempotencyTTL
+	if idem != nil {
+		// Hashed, because both parts come from clients and may hold anything.
+		sum := sha256.Sum256([]byte(idem.Subject + "\x00" + idem.Key))
+		recordName, bodyHash = hex.EncodeToString(sum[:]), idem.BodyHash
+		if idem.Lasting {
+			ttl = max(ttl, s.cfg.Retention)
+		}
+	}
+	return []any{recordName, bodyHash, milliseconds(ttl), milliseconds(s.cfg.RepublishAfter)}
+}
+
+func (s *Store) accept(ctx context.Context, doing string, args []any) (Acceptance, error) {
 	r, err := s.run(ctx, doing, s.scripts.accept, args...)
 	if err != nil {
 		return Acceptance{}, err
@@ -79,6 +98,8 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 		a.Replayed = true
 	case "mismatch":
 		return Acceptance{}, ErrIdempotencyMismatch
+	case "unknown":
+		return Acceptance{}, ErrNotFound
 	default:
 		return Acceptance{}, unexpected(doing, outcome)
 	}

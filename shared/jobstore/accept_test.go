@@ -148,7 +148,9 @@ func TestStamps(t *testing.T) {
 func TestIdempotency(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
-	idem := func(subject, key, body string) *Idempotency { return &Idempotency{subject, key, body} }
+	idem := func(subject, key, body string) *Idempotency {
+		return &Idempotency{Subject: subject, Key: key, BodyHash: body}
+	}
 	first, err := s.Accept(ctx, []Submission{submission(), submission()}, idem("ana", "k", "body"))
 	if err != nil {
 		t.Fatal(err)
@@ -184,13 +186,44 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+func TestRecall(t *testing.T) {
+	s := open(t, func(c *Config) { c.IdempotencyTTL, c.Retention = time.Minute, time.Hour })
+	ctx := t.Context()
+	idem := Idempotency{Subject: "ana", Key: "k", BodyHash: "body", Lasting: true}
+	_, err := s.Recall(ctx, idem)
+	wantError(t, "recalling what was never asked for", err, ErrNotFound)
+	first, err := s.Accept(ctx, []Submission{submission()}, &idem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Recall(ctx, idem)
+	if err != nil || !again.Replayed || !reflect.DeepEqual(again.Jobs, first.Jobs) || !reflect.DeepEqual(again.Unconfirmed, first.Unconfirmed) {
+		t.Errorf("recalled %+v, %v; want the job that was accepted, unconfirmed: %+v", again, err, first)
+	}
+	ttl, err := s.client.PTTL(ctx, s.prefix+"idempotency:"+fieldOf(t, s, first.Jobs[0].ID, "idempotency")).Result()
+	if err != nil || ttl <= s.cfg.IdempotencyTTL || ttl > s.cfg.Retention {
+		t.Errorf("the lasting record lives for %v (%v), want %v", ttl, err, s.cfg.Retention)
+	}
+	idem.BodyHash = "other"
+	_, err = s.Recall(ctx, idem)
+	wantError(t, "recalling another body", err, ErrIdempotencyMismatch)
+	if err := s.Discard(ctx, first.Jobs[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Recall(ctx, idem)
+	wantError(t, "recalling what was discarded", err, ErrNotFound)
+	if fresh, err := s.Accept(ctx, []Submission{submission()}, &idem); err != nil || fresh.Replayed {
+		t.Errorf("after recalling in vain, accepting gives %+v, %v; want a fresh job", fresh, err)
+	}
+}
+
 func TestIdempotencyManyAtOnce(t *testing.T) {
 	s := open(t)
 	ids := make(chan string, 30)
 	var wg sync.WaitGroup
 	for range cap(ids) {
 		wg.Go(func() {
-			a, err := s.Accept(t.Context(), []Submission{submission()}, &Idempotency{"ana", "k", "body"})
+			a, err := s.Accept(t.Context(), []Submission{submission()}, &Idempotency{Subject: "ana", Key: "k", BodyHash: "body"})
 			if err != nil {
 				t.Error(err)
 				return
@@ -212,7 +245,7 @@ func TestIdempotencyManyAtOnce(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
-	idem := &Idempotency{"ana", "k", "body"}
+	idem := &Idempotency{Subject: "ana", Key: "k", BodyHash: "body"}
 	first, err := s.Accept(ctx, []Submission{submission(), submission()}, idem)
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +293,7 @@ func TestDiscard(t *testing.T) {
 // A record that outlived its jobs means nothing.
 func TestIdempotencyOfExpiredJobs(t *testing.T) {
 	s := open(t, func(c *Config) { c.Retention = 20 * time.Millisecond })
-	idem := &Idempotency{"ana", "k", "body"}
+	idem := &Idempotency{Subject: "ana", Key: "k", BodyHash: "body"}
 	first, err := s.Accept(t.Context(), []Submission{submission()}, idem)
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +326,7 @@ func BenchmarkAccept(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			sub := submission()
-			if _, err := s.Accept(b.Context(), []Submission{sub}, &Idempotency{"ana", rand.Text(), "body"}); err != nil {
+			if _, err := s.Accept(b.Context(), []Submission{sub}, &Idempotency{Subject: "ana", Key: rand.Text(), BodyHash: "body"}); err != nil {
 				b.Error(err)
 				return
 			}

@@ -144,7 +144,7 @@ func TestLostReplies(t *testing.T) {
 	}
 
 	lose()
-	a, err := spoiled.Accept(ctx, []Submission{submission()}, &Idempotency{"ana", "k", "body"})
+	a, err := spoiled.Accept(ctx, []Submission{submission()}, &Idempotency{Subject: "ana", Key: "k", BodyHash: "body"})
 	lost("accepting")
 	if err != nil || a.Replayed || len(a.Jobs) != 1 || len(a.Unconfirmed) != 1 {
 		t.Fatalf("accepting: %+v, %v; want one fresh job", a, err)

@@ -5,9 +5,11 @@
 -- ARGV[2]  hash of the request's body
 -- ARGV[3]  how long the record is kept, in ms
 -- ARGV[4]  how long a job may go without a lease before its command is published again, in ms
--- ARGV[5…] seven for each job: id, database, requested_by, request_id, retry_of, catalog_digest, targets
+-- ARGV[5…] seven for each job: id, database, requested_by, request_id, retry_of, catalog_digest, targets;
+--          none to ask only what an earlier request made
 --
--- Returns {'accepted' | 'replayed', {unconfirmed, fields} for each job}, or {'mismatch'}.
+-- Returns {'accepted' | 'replayed', {unconfirmed, fields} for each job}, or {'mismatch'}, or {'unknown'}
+-- when only asked and there was no such request.
 -- Twice with the same ids: the second run creates nothing and answers what is stored.
 
 local jobs_at, width = 5, 7
@@ -44,6 +46,10 @@ if known[1] then
     end
     return answer('replayed', first)
   end
+end
+
+if #ids == 0 then
+  return {'unknown'}
 end
 
 -- The stamp in the object keys never repeats for a database, even when the clock is set back: two

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"encoding/hex"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/jobs"
+)
+
+// deadLetterList is the answer of GET /api/ingesta/dead-letters.
+type deadLetterList struct {
+	Total   int               `json:"total"`
+	Letters []jobs.DeadLetter `json:"dead_letters"`
+}
+
+// deadLetters answers GET /api/ingesta/dead-letters.
+func (a *API) deadLetters(c echo.Context) error {
+	values, err := queryOf(c)
+	if err != nil {
+		return err
+	}
+	limit := defaultPage
+	if given, ok := values["limit"]; ok {
+		n, err := strconv.Atoi(given[0])
+		switch {
+		case len(given) > 1:
+			return faulty(invalidParameter, problemField{Parameter: "limit", Detail: "is given twice"})
+		case err != nil || n < 1 || n > jobs.MaxDeadLetters:
+			return faulty(invalidParameter, problemField{Parameter: "limit", Detail: "must be a number from 1 to " + strconv.Itoa(jobs.MaxDeadLetters)})
+		}
+		limit = n
+	}
+	list, err := a.jobs.DeadLetters(c.Request().Context(), limit)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusOK, deadLetterList{Total: list.Total, Letters: list.Letters})
+}
+
+// replay answers POST /api/ingesta/dead-letters/{id}/replay. It needs no Idempotency-Key: the letter
+// is one.
+func (a *API) replay(c echo.Context) error {
+	id := c.Param("id")
+	if sum, err := hex.DecodeString(id); err != nil || hex.EncodeToString(sum) != id {
+		return fault(jobs.LetterNotFound, "there is no dead letter %s", strconv.Quote(cut(id)))
+	}
+	if err := readNothing(c); err != nil {
+		return err
+	}
+	receipt, err := a.jobs.Replay(c.Request().Context(), id, a.request(c))
+	if err != nil {
+		return err
+	}
+	if receipt.Replayed {
+		c.Response().Header().Set(headerIdempotencyReplayed, "true")
+	}
+	return a.answerAccepted(c, receipt)
+}
