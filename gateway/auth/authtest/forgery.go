@@ -33,6 +33,7 @@ func (i *Issuer) Forgeries() []Forgery {
 	i.extra = []map[string]any{
 		rsaKey("encryption", &encryption.PublicKey, "use", "enc"),
 		rsaKey("weak", &weak.PublicKey, "use", "sig"),
+		rsaKey("wrapping", &encryption.PublicKey, "key_ops", "wrapKey"),
 		rsaKey("pss", &encryption.PublicKey, "alg", "PS256"),
 		{"kty": "oct", "kid": "secret", "k": encode(secret), "alg": "HS256"},
 		{"kty": "RSA", "kid": "broken", "n": "%", "e": "AQAB"},
@@ -102,6 +103,7 @@ func (i *Issuer) Forgeries() []Forgery {
 		{"unknown key", i.sign(header("alg", "RS256", "kid", "attacker"), good, byAttacker), unknown},
 		{"key of another algorithm", i.sign(header("alg", "ES256", "kid", rsaName), good, i.byEC(elliptic)), unknown},
 		{"key for encryption", i.sign(header("alg", "RS256", "kid", "encryption"), good, i.byRSA(encryption, crypto.SHA256)), unknown},
+		{"key for other operations", i.sign(header("alg", "RS256", "kid", "wrapping"), good, i.byRSA(encryption, crypto.SHA256)), unknown},
 		{"key for PS256", i.sign(header("alg", "RS256", "kid", "pss"), good, i.byRSA(encryption, crypto.SHA256)), unknown},
 		{"key of 1024 bits", i.sign(header("alg", "RS256", "kid", "weak"), good, i.byRSA(weak, crypto.SHA256)), unknown},
 		{"no key named", i.sign(header("alg", "RS256"), good, byIssuer), "(kid)"},
@@ -117,6 +119,7 @@ func (i *Issuer) Forgeries() []Forgery {
 		{"elliptic signature in ASN.1", i.sign(es256, good, i.byASN1(elliptic)), signature},
 		{"no signature", parts[0] + "." + parts[1] + ".", signature},
 		{"cut signature", i.sign(rs256, good, func(text []byte) []byte { return byIssuer(text)[:252] }), signature},
+		{"signature written otherwise", otherwise(genuine), malformed},
 		{"claims changed", parts[0] + "." + encode(i.marshal(with(Claims{"sub": "admin"}))) + "." + parts[2], signature},
 		{"header changed", encode(i.marshal(header("alg", "RS256", "kid", rsaName, "x", 1))) + "." + parts[1] + "." + parts[2], signature},
 		{"unknown extension", i.sign(header("alg", "RS256", "kid", rsaName, "crit", []string{"b64"}, "b64", false), good, byIssuer), "(crit)"},
@@ -187,4 +190,12 @@ func (i *Issuer) raw(header any, begin string, claims Claims, sign signer) strin
 	rest, _ := strings.CutPrefix(string(i.marshal(claims)), "{")
 	text := encode(i.marshal(header)) + "." + encode([]byte(begin+","+rest))
 	return text + "." + encode(sign([]byte(text)))
+}
+
+// otherwise returns the token with other letters that a lenient reader takes for the same bytes: the
+// last of an RSA signature of 256 bytes stands for two bits, and has four to spare.
+func otherwise(token string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(alphabet[strings.IndexByte(alphabet, token[last])+1])
 }

@@ -165,6 +165,9 @@ func rsaKey(kid string, public *rsa.PublicKey, members ...string) map[string]any
 	key := map[string]any{"kty": "RSA", "kid": kid, "n": encode(public.N.Bytes()), "e": encode(big.NewInt(int64(public.E)).Bytes())}
 	for pair := range slices.Chunk(members, 2) {
 		key[pair[0]] = pair[1]
+		if pair[0] == "key_ops" {
+			key[pair[0]] = []string{pair[1]}
+		}
 	}
 	return key
 }
