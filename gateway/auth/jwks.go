@@ -33,8 +33,9 @@ type keySet struct {
 	client *http.Client
 	log    *slog.Logger
 
-	every, pause, retry, patience time.Duration
-	wake                          chan struct{} // holds one element while an unknown key waits for a fetch
+	every, pause, retry, limit, patience time.Duration
+
+	wake chan struct{} // holds one element while an unknown key waits for a fetch
 
 	mu      sync.Mutex
 	keys    map[keyName]any // nil until a fetch has succeeded
@@ -45,9 +46,9 @@ type keySet struct {
 
 func newKeySet(url string, log *slog.Logger) *keySet {
 	return &keySet{
-		url: url, log: log, every: refreshEvery, pause: refreshPause, retry: retryAfter, patience: lookupTimeout,
+		url: url, log: log, every: refreshEvery, pause: refreshPause, retry: retryAfter,
+		limit: fetchTimeout, patience: lookupTimeout,
 		client: &http.Client{
-			Timeout: fetchTimeout,
 			// A connection every few minutes is not worth keeping.
 			Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 			// Whoever may redirect chooses the keys: only the configuration does.
@@ -165,6 +166,8 @@ func sameNames(a, b map[keyName]any) bool {
 // fetch asks the issuer. An answer without a key of use is a failure: a server that is not itself
 // must not take all keys away.
 func (s *keySet) fetch(ctx context.Context) (map[keyName]any, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limit, fmt.Errorf("no answer within %s", s.limit))
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fetching keys: %w", err)

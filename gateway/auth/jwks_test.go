@@ -25,7 +25,7 @@ func fetching(t *testing.T, issuer *authtest.Issuer, every, pause, retry time.Du
 		t.Fatal(err)
 	}
 	g := New(cfg, time.Now, slog.New(slog.DiscardHandler))
-	g.keys.every, g.keys.pause, g.keys.retry, g.keys.client.Timeout = every, pause, retry, time.Second
+	g.keys.every, g.keys.pause, g.keys.retry, g.keys.limit = every, pause, retry, time.Second
 	run(t, g)
 	return g
 }
@@ -106,23 +106,27 @@ func TestWithdrawnKeysEnd(t *testing.T) {
 // What else than keys the issuer's address may answer with. None of it takes keys away.
 func TestIssuerAway(t *testing.T) {
 	elsewhere := authtest.New(t)
-	answers := map[string]http.HandlerFunc{
-		"an error":     answering(http.StatusServiceUnavailable, ""),
-		"not found":    answering(http.StatusNotFound, `{"keys":[]}`),
-		"a page":       answering(http.StatusOK, "<html>maintenance</html>"),
-		"no keys":      answering(http.StatusOK, `{"keys":[]}`),
-		"an object":    answering(http.StatusOK, `{"error":"maintenance"}`),
-		"null":         answering(http.StatusOK, `null`),
-		"only others":  answering(http.StatusOK, `{"keys":[{"kty":"oct","kid":"rsa-1","k":"AAAA"},7,{"kty":"OKP","kid":"x","crv":"Ed25519","x":"AAAA"}]}`),
-		"far too much": answering(http.StatusOK, `{"keys":[],"x":"`+strings.Repeat("x", largestSet)+`"}`),
-		"a cut":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"a redirect": func(w http.ResponseWriter, r *http.Request) {
-			elsewhere.Answer(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
+	others := string(elsewhere.Keys())
+	tests := []struct {
+		name   string
+		answer http.HandlerFunc
+		says   string // part of the cause
+	}{
+		{"an error with keys", answering(http.StatusServiceUnavailable, others), "answers 503"},
+		{"a page", answering(http.StatusOK, "<html>maintenance</html>"), "not a set of keys"},
+		{"no keys", answering(http.StatusOK, `{"keys":[]}`), "no key"},
+		{"an object", answering(http.StatusOK, `{"error":"maintenance"}`), "no key"},
+		{"null", answering(http.StatusOK, `null`), "no key"},
+		{"no keys of use", answering(http.StatusOK, `{"keys":[{"kty":"oct","kid":"rsa-1","k":"AAAA"},7,{"kty":"OKP","kid":"x","crv":"Ed25519","x":"AAAA"}]}`), "no key"},
+		{"far too much", answering(http.StatusOK, others+strings.Repeat(" ", largestSet)), "more than 1048576 bytes"},
+		{"a cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.Environ()[1][len("AUTH_JWKS_URL="):], http.StatusFound)
-		},
+		}, "answers 302"},
 	}
-	for name, answer := range answers {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range tests {
+		answer := tt.answer
+		t.Run(tt.name, func(t *testing.T) {
 			issuer := authtest.New(t)
 			token := issuer.RS256(issuer.Claims("ana"))
 			issuer.Answer(answer)
@@ -131,8 +135,8 @@ func TestIssuerAway(t *testing.T) {
 			// Never fetched: nobody can tell what is good.
 			_, refused := present(t, g, token)
 			wantRefusal(t, refused, Unavailable, "cannot be asked for its keys")
-			if refused != nil && (refused.Challenge() != "" || refused.Cause == nil) {
-				t.Errorf("the refusal is %+v: want no challenge, since no token helps, and a cause for the log", refused)
+			if refused != nil && (refused.Challenge() != "" || refused.Cause == nil || !strings.Contains(refused.Cause.Error(), tt.says)) {
+				t.Errorf("the refusal is %+v: want no challenge, since no token helps, and the cause %q for the log", refused, tt.says)
 			}
 			if g.Ready() == nil {
 				t.Error("a guard without keys says it is ready")
@@ -192,12 +196,16 @@ func TestSilentIssuer(t *testing.T) {
 		t.Error(refused)
 	}
 	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("a client that hangs up while the issuer is silent got %v", err)
+	err := <-gone
+	if _, refused := errors.AsType[*Error](err); refused || !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that hangs up while the issuer is silent got %v, want nothing but that", err)
 	}
 	begun := time.Now()
 	_, refused := present(t, g, fresh)
 	wantRefusal(t, refused, Unavailable, "cannot be asked for its keys")
+	if refused != nil && !strings.Contains(refused.Cause.Error(), "no answer within 1s") {
+		t.Errorf("the cause is %v, want how long the issuer was silent", refused.Cause)
+	}
 	if took := time.Since(begun); took > lookupTimeout {
 		t.Errorf("the wait took %s", took)
 	}
