@@ -34,7 +34,8 @@ func TestForgedTokens(t *testing.T) {
 	issuer := authtest.New(t)
 	forgeries := issuer.Forgeries()
 	g := start(t, issuer.Environ()...)
-	paths := []string{"/api/ingesta/mysql", "/api/ingesta", "/api/ingesta/jobs/0196f0a1-0000-7000-8000-000000000001/cancel"}
+	const job = "/api/ingesta/jobs/0196f0a1-0000-7000-8000-000000000001"
+	paths := []string{"/api/ingesta/mysql", "/api/ingesta", job + "/cancel", job + "/retry", "/api/ingesta/dead-letters/a/replay"}
 	for _, forgery := range forgeries {
 		t.Run(forgery.Name, func(t *testing.T) {
 			for _, path := range paths {
