@@ -74,13 +74,11 @@ func (k verdictKind) String() string {
 	return [...]string{"finished", "retry", "exhausted", "cancelled", "handed_back", "lost"}[k]
 }
 
-// run exports the datasets. A panic counts as a failure that may pass, so that a poisonous
-// command ends among the dead letters and not in a loop.
+// run exports the datasets.
 func (a *attempt) run(ctx context.Context) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.Error("attempt panicked", "panic", p, "stack", string(debug.Stack()))
-			v = a.transient(ingest.Transient(ingest.Internal, fmt.Errorf("panic: %v", p), "the worker failed in a way nobody foresaw; its log has the cause"))
+			v = a.transient(a.panicked(p))
 		}
 	}()
 
@@ -104,6 +102,13 @@ func (a *attempt) run(ctx context.Context) (v verdict) {
 		return a.transient(failure)
 	}
 	return verdict{finished, nil}
+}
+
+// panicked is the failure that a panic counts as: one that may pass, so that a poisonous command
+// ends among the dead letters and not in a loop.
+func (a *attempt) panicked(p any) error {
+	a.log.Error("attempt panicked", "panic", p, "stack", string(debug.Stack()))
+	return ingest.Transient(ingest.Internal, fmt.Errorf("panic: %v", p), "the worker failed in a way nobody foresaw; its log has the cause")
 }
 
 // transient decides whether a failure that may pass is worth another attempt.
@@ -156,7 +161,8 @@ func (a *attempt) exportAll(ctx context.Context) (failure error) {
 		if e.Transient {
 			failure = err
 		}
-		if e.Code == ingest.SourceUnavailable { // the session is what broke: the next dataset opens another
+		if e.Code == ingest.SourceUnavailable || e.Code == ingest.Internal {
+			// The session is what broke, or may be in any state: the next dataset opens another.
 			if err := x.reset(ctx); err != nil {
 				a.log.Debug("closing a broken session failed", "error", err)
 			}
@@ -168,8 +174,13 @@ func (a *attempt) exportAll(ctx context.Context) (failure error) {
 // guard is asked right before an object becomes visible.
 func (a *attempt) guard(ctx context.Context) error { return asLeaseLoss(a.claim.Lease.Check(ctx)) }
 
-// exportOne exports and commits one dataset.
-func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) error {
+// exportOne exports and commits one dataset. A panic is the failure of this dataset alone.
+func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = a.panicked(p)
+		}
+	}()
 	r := a.board.get(i)
 	d, ok := a.database.Dataset(r.Dataset)
 	if !ok {

@@ -188,6 +188,7 @@ func TestSilentSource(t *testing.T) {
 	s.noUploads()
 }
 
+// A dataset at which the worker panics is tried as often as any that fails, and harms no other.
 func TestPanicIsAFailureThatMayPass(t *testing.T) {
 	s := newSystem(t, exports{
 		"users":   func(context.Context, int, Sink) (Tally, error) { panic("poison") },
@@ -195,8 +196,11 @@ func TestPanicIsAFailureThatMayPass(t *testing.T) {
 	})
 	s.start()
 	job := s.end(s.submit().ID)
-	if job.Status != ingest.Failed || job.Attempt != 3 {
-		t.Errorf("got status %s after %d attempts, want error after 3", job.Status, job.Attempt)
+	if job.Status != ingest.Partial || job.Attempt != 3 || job.Results.Of("users").Code != ingest.Internal {
+		t.Errorf("got status %s after %d attempts, users %+v; want partial after 3, and an internal failure", job.Status, job.Attempt, job.Results.Of("users"))
+	}
+	if users, compras := s.source.tried("users"), s.source.tried("compras"); users != 3 || compras != 1 {
+		t.Errorf("users ran %d times and compras %d, want 3 and 1", users, compras)
 	}
 	s.dead(1)
 	s.noUploads()
