@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -31,8 +34,12 @@ func workerScenarios() []scenario {
 			guard: "the outbox entry that finish makes (conclude in prelude.lua), published by jobs.Service.publishOverdue"},
 		{id: 5, name: "crash after the event, before the ack", run: crashBeforeAck,
 			guard: "claim.lua answers that a terminal job is over"},
+		{id: 16, name: "poison command", slow: true, run: poisonCommand,
+			guard: "engine.attempt.exportOne recovers; claim.lua counts a lease that ran out as a failure"},
 		{id: 17, name: "one command 100 times at once", run: manyCopies,
 			guard: "claim.lua answers busy while a lease lives"},
+		{id: 24, name: "SIGTERM under load", run: terminated,
+			guard: "engine.Engine.Run hands back what outlasts the grace, which is no failure (engine.attempt.record); gateway.shutdown lets requests under way end"},
 	}
 }
 
@@ -248,6 +255,109 @@ func runsNoMore(sys *testbed.System, id string) {
 	}
 }
 
+// A command whose worker dies each time is given up after so many attempts, whether the worker
+// panics (PostgreSQL) or is killed (MySQL), and is found among the dead letters. What else there is
+// to do is done meanwhile: other jobs, and the other dataset of the job itself where the worker lives.
+func poisonCommand(t *testing.T, servers *testbed.Servers) string {
+	const attempts, siblings = 3, 3
+	sys := servers.NewSystem(t, fmt.Sprintf("INGESTA_MAX_FAILURES=%d", attempts))
+	others := func(db ingest.Database) (ids []string) {
+		for range siblings {
+			ids = append(ids, sys.Submit(db, testbed.Large))
+		}
+		return ids
+	}
+
+	servers.Build("./deploy/e2e/poison")
+	panicking := servers.NewLake(t)
+	tries := counter(panicking, testbed.CreateUpload, testbed.Small)
+	sys.SpawnWorker("poison", ingest.PostgreSQL, append(panicking.Env(), "POISON_DATASET="+testbed.Small)...)
+	panics := sys.Submit(ingest.PostgreSQL, testbed.Small, testbed.Large)
+	harmless := others(ingest.PostgreSQL)
+
+	killing := servers.NewLake(t)
+	var strikes atomic.Int32
+	struck, never := make(chan struct{}, attempts), testbed.NewGate(t)
+	killing.Before(func(c testbed.Call) testbed.Fate {
+		if c.Op == testbed.UploadPart && c.Of(testbed.Small) && strikes.Add(1) <= attempts {
+			struck <- struct{}{}
+			never.Hold(c.Context)
+		}
+		return testbed.Pass
+	})
+	kills := sys.Submit(ingest.MySQL, testbed.Small)
+	harmless = append(harmless, others(ingest.MySQL)...)
+	worker := func() *testbed.Process { // which has nothing else in its hands when it dies
+		return sys.Work(ingest.MySQL, append(killing.Env(), "INGESTA_CONCURRENCY=1")...)
+	}
+	for range attempts {
+		victim := worker()
+		sys.Signal("the poisonous command is worked on", struck)
+		victim.Kill()
+	}
+	worker()
+
+	first, second := sys.Ended(panics), sys.Ended(kills)
+	if first.Status != ingest.Partial || first.Attempt != attempts || first.Results.Of(testbed.Small).Code != ingest.Internal || tries() != attempts {
+		t.Errorf("the job at which its worker panics ended as %s after %d attempts and %d tries of the dataset: %+v; want partial after %d of each, for an internal failure",
+			first.Status, first.Attempt, tries(), first.Results, attempts)
+	}
+	if n := len(first.Attempts); n != attempts || first.Attempts[0].Outcome != ingest.OutcomeRetry {
+		t.Errorf("its attempts are %+v", first.Attempts)
+	}
+	if second.Status != ingest.Failed || second.Code != ingest.AttemptsExhausted || strikes.Load() != attempts {
+		t.Errorf("the job that kills its worker ended as %s (%s) after %d deaths; want an error, because it is exhausted, after %d", second.Status, second.Code, strikes.Load(), attempts)
+	}
+	for _, a := range second.Attempts[:min(attempts, len(second.Attempts))] {
+		if a.Outcome != ingest.OutcomeExpired {
+			t.Errorf("attempt %d, whose worker died, ended as %q", a.Number, a.Outcome)
+		}
+	}
+	for _, id := range harmless {
+		end := map[ingest.Database]ingest.Job{ingest.PostgreSQL: first, ingest.MySQL: second}
+		if job := sys.Ended(id); job.Status != ingest.Success || job.Attempt != 1 || job.Database == ingest.MySQL && job.FinishedAt.After(end[job.Database].FinishedAt) {
+			t.Errorf("job %s beside the poison ended as %s in attempt %d at %v; want a success of the first, before the poison's end", id, job.Status, job.Attempt, job.FinishedAt)
+		}
+	}
+	sys.ExpectDeadLetters(2)
+	buried(sys, first, ingest.Internal)
+	buried(sys, second, ingest.AttemptsExhausted)
+	sys.RequireSound()
+	return fmt.Sprintf("A command at which the worker panics and one that has it killed were each given up after %d attempts, with the reason among the dead letters; %d other jobs and the panicking job's other dataset succeeded.", attempts, len(harmless))
+}
+
+// counter counts the calls of the operation on objects of the dataset.
+func counter(lake *testbed.Lake, op testbed.Op, dataset string) (count func() int) {
+	var n atomic.Int64
+	lake.Before(func(c testbed.Call) testbed.Fate {
+		if c.Op == op && c.Of(dataset) {
+			n.Add(1)
+		}
+		return testbed.Pass
+	})
+	return func() int { return int(n.Load()) }
+}
+
+// buried wants the command of the job among the dead letters, whole and with the reason.
+func buried(sys *testbed.System, job ingest.Job, code ingest.Code) {
+	t := sys.T()
+	t.Helper()
+	var letters []testbed.Message
+	find := func() int {
+		letters = sys.Take(broker.DeadQueue, 10, true)
+		return slices.IndexFunc(letters, func(m testbed.Message) bool { return m.Properties.MessageID == job.ID })
+	}
+	sys.Eventually("the command of job "+job.ID+" is buried", func() bool { return find() >= 0 })
+	letter := letters[find()]
+	headers := letter.Properties.Headers
+	if headers[broker.HeaderCode] != string(code) || headers[broker.HeaderReason] == "" || headers[broker.HeaderRoutingKey] != string(job.Database) {
+		t.Errorf("the dead letter of job %s has the headers %v; want the code %s, a reason, and where it came from", job.ID, headers, code)
+	}
+	if body := sys.Command(job.ID); string(letter.Payload) != body {
+		t.Errorf("the dead letter of job %s is %s; want the command as it was, %s", job.ID, letter.Payload, body)
+	}
+}
+
 // Copies of a command wait for several workers, which get them all at the same moment: one of them
 // claims the job, and whatever comes while it works is put aside until it is done.
 func manyCopies(t *testing.T, servers *testbed.Servers) string {
@@ -292,6 +402,95 @@ func manyCopies(t *testing.T, servers *testbed.Servers) string {
 		t.Errorf("the events of the end are %+v; want one", ends)
 	}
 	return fmt.Sprintf("%d copies beside the original reached %d workers with 8 slots each at once: one attempt, one upload, one event, and every copy acknowledged.", copies, workers)
+}
+
+// Workers and the gateway are told to end while there is plenty to do. A worker finishes what it can
+// within the grace and hands the rest back; nothing of that counts as a failure, of which no job may
+// have a single one here. The gateway answers what it has begun: every job it made is a 202.
+func terminated(t *testing.T, servers *testbed.Servers) string {
+	const mayTake = testbed.Grace + 5*time.Second
+	sys := servers.NewSystem(t, "INGESTA_MAX_FAILURES=1")
+	lake := servers.NewLake(t)
+	leaving := sys.Work(ingest.PostgreSQL, lake.Env()...)
+	sys.Baseline()
+	never, soon := lake.HoldDataset(t, testbed.CompleteUpload, testbed.Large), lake.HoldAt(t, testbed.PutObject, 1)
+	long := sys.Submit(ingest.PostgreSQL, testbed.Large)
+	sys.Signal("the long job is under way", never.Reached())
+	short := sys.Submit(ingest.PostgreSQL, testbed.Small)
+	sys.Signal("the short job is under way", soon.Reached())
+	for range 6 {
+		sys.Submit(ingest.PostgreSQL, testbed.Large)
+		sys.Submit(ingest.PostgreSQL, testbed.Small)
+	}
+
+	staying := sys.Work(ingest.PostgreSQL)
+	begun := time.Now()
+	leaving.Terminate()
+	soon.Open()
+	if job := sys.Ended(short); job.Status != ingest.Success || job.Attempt != 1 {
+		t.Errorf("the job that could end within the grace ended as %s in attempt %d: %+v; want a success of the first", job.Status, job.Attempt, job.Attempts)
+	}
+	endsWell(t, leaving, mayTake)
+	took := time.Since(begun)
+	if took < testbed.Grace {
+		t.Errorf("the worker ended after %v and had something to do; its grace is %v", took, testbed.Grace)
+	}
+	if job := sys.Ended(long); job.Status != ingest.Success || job.Attempt != 2 || job.Attempts[0].Outcome != ingest.OutcomeHandedBack {
+		t.Errorf("the job that outlasts the grace ended as %s in attempt %d: %+v; want it handed back, and a success of the second attempt", job.Status, job.Attempt, job.Attempts)
+	}
+
+	// One worker after the other, while several clients ask for more than is done.
+	clients := load(sys, 8)
+	sys.Eventually("there is a load", func() bool { return len(sys.Accepted()) >= 40 })
+	sys.Work(ingest.PostgreSQL, "INGESTA_CONCURRENCY=4")
+	staying.Terminate()
+	endsWell(t, staying, mayTake)
+	sys.Gateway.Terminate()
+	endsWell(t, sys.Gateway, 25*time.Second)
+	clients.Wait()
+	accepted := sys.Accepted()
+	made, err := sys.Redis().ZCard(t.Context(), "{"+sys.Prefix+"}:index:all").Result()
+	if err != nil || int(made) != len(accepted) {
+		t.Errorf("the gateway made %d jobs (%v), and told of %d; want every one told", made, err, len(accepted))
+	}
+	sys.StartGateway()
+
+	handedBack := 0
+	for _, id := range accepted {
+		job := sys.Ended(id)
+		if job.Status != ingest.Success {
+			t.Errorf("job %s ended as %s (%s); no attempt has failed", id, job.Status, job.Code)
+		}
+		for _, a := range job.Attempts[:len(job.Attempts)-1] {
+			if handedBack++; a.Outcome != ingest.OutcomeHandedBack {
+				t.Errorf("attempt %d of job %s ended as %s; want it handed back", a.Number, id, a.Outcome)
+			}
+		}
+	}
+	sys.RequireSound()
+	return fmt.Sprintf("Two workers and the gateway were told to end with %d jobs about; each ended with code 0 (the first after %.1f s, with a grace of %v), attempts handed back: %d, lost or counted as a failure: none.",
+		len(accepted), took.Seconds(), testbed.Grace, handedBack)
+}
+
+// load has clients ask for small jobs, one after the other each, until the gateway takes no more.
+func load(sys *testbed.System, clients int) *sync.WaitGroup {
+	var asking sync.WaitGroup
+	for range clients {
+		asking.Go(func() {
+			for status := http.StatusAccepted; status == http.StatusAccepted; {
+				status, _, _ = sys.Post("/api/ingesta/"+string(ingest.PostgreSQL), `{"datasets":["`+testbed.Small+`"]}`, nil)
+			}
+		})
+	}
+	return &asking
+}
+
+// endsWell wants the process, which was told to end, to do so within the limit and with code 0.
+func endsWell(t *testing.T, p *testbed.Process, limit time.Duration) {
+	t.Helper()
+	if code, err := p.Wait(limit); err != nil || code != 0 {
+		t.Errorf("%s was told to end, and did so with code %d (%v); want 0 within %v", p.Name, code, err, limit)
+	}
 }
 
 // publishCopies publishes the command of a job n more times.

@@ -36,7 +36,7 @@ type Call struct {
 	Key     string
 	Number  int             // of this operation, from 1
 	Status  int             // of the answer; 0 before there is one
-	Context context.Context // ends when the client has gone
+	Context context.Context // ends when the client has gone; before a call with a body, that is not known
 }
 
 // Fate is what becomes of a call.
