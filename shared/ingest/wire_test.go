@@ -207,6 +207,43 @@ func TestKeys(t *testing.T) {
 			t.Errorf("accepted the key template %q", bad)
 		}
 	}
+	for _, template := range []KeyTemplate{DefaultKeyTemplate, "{object}/{database}/{object}_{stamp}.csv", "a.b/{stamp}/{database}-{object}-{stamp}"} {
+		recognizes := template.Recognizer(MySQL)
+		for _, object := range []string{"users", "u", "ofertas_completo", "compras-2025", "users_20250102_153045"} {
+			for _, number := range []int64{1, 2, 31} {
+				key := ResolveKey(template.Key(MySQL, object), accepted, number)
+				if !recognizes(key) {
+					t.Errorf("%s does not recognise its own key %s", template, key)
+				}
+				if !strings.HasPrefix(key, template.Prefix(MySQL)) {
+					t.Errorf("%s: the key %s does not begin with %q", template, key, template.Prefix(MySQL))
+				}
+				if template.Recognizer(PostgreSQL)(key) {
+					t.Errorf("%s takes the key %s of MySQL for one of PostgreSQL", template, key)
+				}
+			}
+		}
+	}
+	recognizes := DefaultKeyTemplate.Recognizer(MySQL)
+	for _, foreign := range []string{
+		"", "mysql/", "mysql/users.csv", "mysql/users_20250102.csv", "mysql/users_20250102_153045", "mysql/users_20250102_153045.csv.gz",
+		"x/mysql/users_20250102_153045.csv", "mysql/a/users_20250102_153045.csv", "mysql/_20250102_153045.csv", "mysql/users_20251302_153045.csv",
+		"mysql/users_20250102_153045_0.csv", "mysql/users_20250102_153045_2_3x.csv", "mysql/_manifests/0194f3c0.json", "mysql/users_20250102_153045xcsv",
+	} {
+		if recognizes(foreign) {
+			t.Errorf("%q is taken for a key of a job", foreign)
+		}
+	}
+	if twice := KeyTemplate("{object}/{database}/{object}_{stamp}.csv").Recognizer(MySQL); twice("users/mysql/compras_20250102_153045.csv") {
+		t.Error("a key with two different objects is taken for a key of a job")
+	}
+	for template, want := range map[KeyTemplate]string{
+		DefaultKeyTemplate: "mysql/", "{object}/{database}/{stamp}": "", "lake/{database}/{stamp}_{object}": "lake/mysql/",
+	} {
+		if got := template.Prefix(MySQL); got != want {
+			t.Errorf("the keys of %s begin with %q, want %q", template, got, want)
+		}
+	}
 	key := KeyTemplate("lake/{object}/{database}_{object}_{stamp}.csv").Key(MySQL, "users")
 	for number, want := range map[int64]string{
 		1: "lake/users/mysql_users_20250102_153045.csv",

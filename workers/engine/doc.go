@@ -26,5 +26,11 @@
 //   - The delivery is acknowledged last. Whatever happens before, it comes again, and the claim
 //     decides what is left to do.
 //
+// Uploads that nobody comes by to abort, because their job is forgotten or was a success all the
+// same, are reaped once they are a day old. Not guaranteed: an upload that is older and whose job
+// another worker runs is reaped in the seconds between a flush of Redis and the renewal that brings
+// the job back; its dataset is exported again. Systems that share bucket and key template, and not
+// Redis, reap each other's.
+//
 // It knows databases only as a Source; each of the worker packages provides one.
 package engine

@@ -24,6 +24,10 @@ type Config struct {
 	GiveUpAfter time.Duration `env:"INGESTA_LEASE_GIVE_UP" envDefault:"30s"`  // without a renewal the attempt ends itself
 	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`          // for running jobs to finish at shutdown
 	Silence     time.Duration `env:"INGESTA_SOURCE_SILENCE" envDefault:"15m"` // after which a source that sends nothing is given up
+
+	ReapInterval time.Duration      `env:"INGESTA_REAP_INTERVAL" envDefault:"1h"` // between two looks for uploads that nobody works on
+	ReapAge      time.Duration      `env:"INGESTA_REAP_AGE" envDefault:"24h"`     // from which they are aborted
+	KeyTemplate  ingest.KeyTemplate `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
 }
 
 // Validate reports every value that cannot work.
@@ -40,6 +44,12 @@ func (c Config) Validate() error {
 	}
 	if c.Silence <= 0 {
 		problems = append(problems, fmt.Errorf("INGESTA_SOURCE_SILENCE %v is not positive", c.Silence))
+	}
+	if c.ReapInterval <= 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_REAP_INTERVAL %v is not positive", c.ReapInterval))
+	}
+	if c.ReapAge <= 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_REAP_AGE %v is not positive", c.ReapAge))
 	}
 	return errors.Join(problems...)
 }
@@ -64,6 +74,7 @@ type Engine struct {
 	database catalog.Database
 	slots    chan struct{} // bounds running jobs also while deliveries of an old connection linger
 	metrics  *metrics
+	ours     func(key string) bool // tells the keys of this database's jobs
 
 	mu      sync.Mutex
 	running map[*attempt]context.CancelCauseFunc // to be woken by a cancellation; a job may have two, one that lost it
@@ -79,6 +90,7 @@ func New(cfg Config, database ingest.Database, parts Parts) (*Engine, error) {
 		Parts: parts, cfg: cfg, database: db,
 		slots:   make(chan struct{}, cfg.Concurrency),
 		metrics: newMetrics(parts.Metrics, database),
+		ours:    cfg.KeyTemplate.Recognizer(database),
 		running: map[*attempt]context.CancelCauseFunc{},
 	}, nil
 }
@@ -100,6 +112,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	background, stopHelpers := context.WithCancel(working)
 	helpers.Go(func() { e.beat(background) })
 	helpers.Go(func() { e.heedCancellations(background) })
+	helpers.Go(func() { e.reap(background) })
 	helpers.Go(func() {
 		select {
 		case <-background.Done():

@@ -245,8 +245,8 @@ func proxied(t *testing.T) (*s3Proxy, []string) {
 	return p, []string{"AWS_ENDPOINT_URL=" + server.URL, "INGESTA_S3_ATTEMPTS=1"}
 }
 
-// through has the engine use S3 with these settings; the tests themselves go on as before.
-func (s *system) through(settings []string) {
+// store returns another store of the test's bucket.
+func (s *system) store(settings ...string) *upload.Store {
 	s.t.Helper()
 	var cfg struct{ Upload upload.Config }
 	stacktest.Load(s.t, &cfg, append(settings, "AWS_BUCKET_NAME="+s.bucket)...)
@@ -255,8 +255,11 @@ func (s *system) through(settings []string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(lake.Close)
-	s.parts.Lake = lake
+	return lake
 }
+
+// through has the engine use S3 with these settings; the tests themselves go on as before.
+func (s *system) through(settings []string) { s.parts.Lake = s.store(settings...) }
 
 // abandoned has the job whose cancellation is requested ended as the reconciler does, once its
 // lease is dead.

@@ -13,6 +13,7 @@ type metrics struct {
 	datasets *prometheus.CounterVec // by outcome: "done" or a failure code
 	rows     prometheus.Counter
 	bytes    prometheus.Counter
+	reaped   prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer, database ingest.Database) *metrics {
@@ -28,7 +29,9 @@ func newMetrics(registry prometheus.Registerer, database ingest.Database) *metri
 			Name: "ingesta_rows_exported_total", Help: "Rows of committed datasets.", ConstLabels: constant}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ingesta_exported_bytes_total", Help: "Bytes of committed datasets.", ConstLabels: constant}),
+		reaped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ingesta_uploads_reaped_total", Help: "Multipart uploads aborted because nobody worked on them.", ConstLabels: constant}),
 	}
-	registry.MustRegister(m.running, m.attempts, m.datasets, m.rows, m.bytes)
+	registry.MustRegister(m.running, m.attempts, m.datasets, m.rows, m.bytes, m.reaped)
 	return m
 }

@@ -18,7 +18,7 @@
 //
 // Not guaranteed: a server that ignores If-None-Match silently cannot be told from one that
 // honours it. A reply of CreateMultipartUpload that is lost leaves an empty upload behind until
-// AbortStale or a life-cycle rule of the bucket removes it.
+// AbortStale, the reaper (see StaleUploads) or a life-cycle rule of the bucket removes it.
 //
 // Errors are *ingest.Error: StorageUnavailable (transient), StorageDenied, ObjectConflict and
 // LeaseLost. When the caller's context ended, its cause is returned instead.
