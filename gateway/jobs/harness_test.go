@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type fakeBroker struct {
 
 	letters *broker.Broker // a real one, for what its dead letters are
 	taken   func()         // called when a letter is about to be removed
+	takes   atomic.Int64   // how often one was asked for
 }
 
 func (f *fakeBroker) Ready(context.Context) error {
@@ -73,6 +75,7 @@ func (f *fakeBroker) DeadLetters(ctx context.Context, limit int, show func(broke
 }
 
 func (f *fakeBroker) TakeDeadLetter(ctx context.Context, id string, take func(broker.DeadLetter) error) error {
+	f.takes.Add(1)
 	return f.letters.TakeDeadLetter(ctx, id, func(l broker.DeadLetter) error {
 		err := take(l)
 		if err == nil && f.taken != nil {

@@ -266,6 +266,24 @@ func TestTakeDeadLetter(t *testing.T) {
 	}
 }
 
+// A taker that panics keeps nothing from the others.
+func TestTakeDeadLetterPanics(t *testing.T) {
+	t.Parallel()
+	h := newCemetery(t)
+	b := h.start()
+	h.interMany(3)
+	letters, _ := read(t, b, 3)
+	func() {
+		defer func() { _ = recover() }()
+		_ = b.TakeDeadLetter(t.Context(), letters[1].ID, func(broker.DeadLetter) error { panic("for the test") })
+	}()
+	for _, b := range []*broker.Broker{b, h.start()} {
+		if again, _ := read(t, b, 3); !slices.Equal(messageIDs(again), messageIDs(letters)) {
+			t.Errorf("read %v, want all three", messageIDs(again))
+		}
+	}
+}
+
 // The letter stays when its removal gets lost, and the taker is told.
 func TestTakeDeadLetterLosesItsConnection(t *testing.T) {
 	t.Parallel()
@@ -274,15 +292,27 @@ func TestTakeDeadLetterLosesItsConnection(t *testing.T) {
 	b := h.start(p.through)
 	h.interMany(3)
 	letters, _ := read(t, b, 3)
-	err := b.TakeDeadLetter(t.Context(), letters[1].ID, func(broker.DeadLetter) error { p.cut(); return nil })
-	if !errors.Is(err, broker.ErrStale) {
-		t.Fatalf("got %v, want ErrStale", err)
+	cuts := map[string]func(){
+		"before the removal is sent": p.cut,
+		"after it was sent": func() {
+			p.set(func() { p.deaf = true })
+			time.AfterFunc(300*time.Millisecond, func() {
+				p.cut()
+				p.set(func() { p.deaf = false })
+			})
+		},
 	}
-	stacktest.Eventually(t, "the letter is back in its place", func() bool {
-		var again []broker.DeadLetter
-		_, err := b.DeadLetters(t.Context(), 3, func(l broker.DeadLetter) { again = append(again, l) })
-		return err == nil && slices.Equal(messageIDs(again), messageIDs(letters))
-	})
+	for when, cut := range cuts {
+		err := b.TakeDeadLetter(t.Context(), letters[1].ID, func(broker.DeadLetter) error { cut(); return nil })
+		if !errors.Is(err, broker.ErrStale) {
+			t.Fatalf("cut %s: got %v, want ErrStale", when, err)
+		}
+		stacktest.Eventually(t, "the letter is back in its place", func() bool {
+			var again []broker.DeadLetter
+			_, err := b.DeadLetters(t.Context(), 3, func(l broker.DeadLetter) { again = append(again, l) })
+			return err == nil && slices.Equal(messageIDs(again), messageIDs(letters))
+		})
+	}
 }
 
 // A broker that is away, or that has lost the queue, is said to be so at once.
@@ -324,6 +354,25 @@ func TestDeadLettersUnderAnAlarm(t *testing.T) {
 	}
 }
 
+// Letters that are purged while they are read are not waited for.
+func TestDeadLettersVanish(t *testing.T) {
+	t.Parallel()
+	h := newCemetery(t)
+	b := h.start()
+	h.interMany(100)
+	seen, ch := 0, h.channel()
+	total, err := b.DeadLetters(t.Context(), 100, func(broker.DeadLetter) {
+		if seen++; seen == 1 {
+			if _, err := ch.QueuePurge(broker.DeadQueue, false); err != nil {
+				t.Errorf("purging: %v", err)
+			}
+		}
+	})
+	if err != nil || total != 100 || seen == 0 || seen == 100 {
+		t.Errorf("saw %d of %d, %v; want those that were held", seen, total, err)
+	}
+}
+
 // Letters may come from anyone, with anything in them.
 func TestStrangeDeadLetters(t *testing.T) {
 	t.Parallel()
@@ -339,8 +388,9 @@ func TestStrangeDeadLetters(t *testing.T) {
 		amqp.Publishing{Headers: amqp.Table{broker.HeaderBuriedAt: "ab"}, MessageId: "c"},
 		// These two differ in nothing at all.
 		letter("twin", "{}"), letter("twin", "{}"),
-		amqp.Publishing{Body: make([]byte, 4<<20)},
+		amqp.Publishing{Body: make([]byte, 12<<20)}, // takes longer on its way than the doubt that it comes
 	)
+	b.Doubt(10 * time.Millisecond)
 	letters, total := read(t, b, 50)
 	if total != 8 || len(letters) != 8 {
 		t.Fatalf("read %d of %d letters, want 8", len(letters), total)
@@ -355,7 +405,7 @@ func TestStrangeDeadLetters(t *testing.T) {
 	if len(ids) != 7 || ids[letters[5].ID] != 2 {
 		t.Errorf("the ids are %v, want one for the twins and one for each of the others", slices.Collect(maps.Keys(ids)))
 	}
-	if !letters[1].BuriedAt.IsZero() || letters[1].Code != "" || len(letters[7].Body) != 4<<20 {
+	if !letters[1].BuriedAt.IsZero() || letters[1].Code != "" || len(letters[7].Body) != 12<<20 {
 		t.Errorf("what cannot be read is %+v", letters[1])
 	}
 	for range 2 {

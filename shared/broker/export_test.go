@@ -30,3 +30,9 @@ func (b *Broker) Attempts() uint64 {
 
 // Impatient shortens the wait for the turn to read dead letters.
 func (b *Broker) Impatient(patience time.Duration) { b.timing.patience = patience }
+
+// Doubt shortens the wait until dead letters that do not come are counted again.
+func (b *Broker) Doubt(after time.Duration) {
+	e, _, _ := b.consuming.state()
+	e.timing.vanished = after
+}
