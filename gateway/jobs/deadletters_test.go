@@ -32,6 +32,7 @@ type cemetery struct {
 func newCemetery(t *testing.T, override ...string) *cemetery {
 	t.Helper()
 	c := &cemetery{fixture: newFixture(t, override...), vhost: stacktest.VHost(t)}
+	stacktest.Policies(t, c.vhost)
 	var cfg struct{ Broker broker.Config }
 	stacktest.Load(t, &cfg, "RABBITMQ_VHOST="+c.vhost)
 	c.rabbitmq = flaky.New(t, cfg.Broker.Host, cfg.Broker.Port)

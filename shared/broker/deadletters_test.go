@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,25 +14,16 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/pharmavida/ingesta/deploy/rabbitmq"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
-// newCemetery makes a virtual host under the product's policies: without them newer brokers drop a
-// letter that was read twenty times.
+// newCemetery makes a virtual host whose letters may be read as often as the product allows.
 func newCemetery(t testing.TB) *host {
 	t.Helper()
 	h := newHost(t)
-	var definitions struct{ Policies []map[string]any }
-	if err := json.Unmarshal(rabbitmq.Definitions(), &definitions); err != nil {
-		t.Fatalf("reading the product's definitions: %v", err)
-	}
-	for _, p := range definitions.Policies {
-		p["vhost"] = h.cfg.VHost
-		stacktest.Management(t, http.MethodPut, "/api/policies/"+h.path()+"/"+p["name"].(string), p, nil)
-	}
+	stacktest.Policies(t, h.cfg.VHost)
 	return h
 }
 

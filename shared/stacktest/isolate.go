@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/pharmavida/ingesta/deploy/rabbitmq"
 )
 
 // callTimeout bounds each call that sets a test's surroundings up or removes them.
@@ -110,6 +112,20 @@ func VHost(t testing.TB) (name string) {
 	Management(t, http.MethodPut, "/api/permissions/"+name+"/"+url.PathEscape(Env(t, "RABBITMQ_USER")),
 		map[string]string{"configure": ".*", "write": ".*", "read": ".*"}, nil)
 	return name
+}
+
+// Policies puts the product's policies on a virtual host. Without them newer brokers drop a dead
+// letter that was read twenty times.
+func Policies(t testing.TB, vhost string) {
+	t.Helper()
+	var definitions struct{ Policies []map[string]any }
+	if err := json.Unmarshal(rabbitmq.Definitions(), &definitions); err != nil {
+		t.Fatalf("reading the product's definitions: %v", err)
+	}
+	for _, p := range definitions.Policies {
+		p["vhost"] = vhost
+		Management(t, http.MethodPut, "/api/policies/"+url.PathEscape(vhost)+"/"+p["name"].(string), p, nil)
+	}
 }
 
 // unique returns a name that servers of all kinds take.
