@@ -46,6 +46,7 @@ func run[C any, S engine.Source](
 			return err
 		},
 		Address: func(cfg settings) string { return cfg.Worker.Address() },
+		Reserve: func(cfg settings) int64 { return int64(cfg.Worker.Upload.Memory) },
 		Run: func(ctx context.Context, cfg settings, log *slog.Logger) error {
 			jobstore.LogClient(log)
 			source, err := open(cfg.Source, log)
@@ -86,6 +87,7 @@ func once[C any, S engine.Source](
 			datasets, err = db.Choose(names)
 			return err
 		},
+		Reserve: func(cfg settings) int64 { return int64(cfg.Upload.Memory) },
 		Run: func(ctx context.Context, cfg settings, log *slog.Logger) error {
 			source, err := open(cfg.Source, log)
 			if err != nil {

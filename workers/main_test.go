@@ -76,3 +76,20 @@ func TestArguments(t *testing.T) {
 		})
 	}
 }
+
+// The memory for uploads lies outside Go's heap: both ways to run a worker say so.
+func TestUploadsAreReserved(t *testing.T) {
+	for _, args := range [][]string{nil, {"run"}} {
+		var stderr bytes.Buffer
+		process := program.Process{
+			Args: args, Environ: []string{"AWS_BUCKET_NAME=lake", "INGESTA_UPLOAD_MEMORY=17MiB"}, Stdout: &bytes.Buffer{}, Stderr: &stderr,
+		}
+		refuse := func(settings, *slog.Logger) (unreachable, error) { return unreachable{}, errors.New("no source today") }
+		if code := run(t.Context(), process, ingest.MySQL, refuse); code != program.ExitError {
+			t.Errorf("%q: exit %d, want %d; stderr: %s", args, code, program.ExitError, &stderr)
+		}
+		if !strings.Contains(stderr.String(), `"reserved_bytes":17825792`) {
+			t.Errorf("%q: stderr %s does not tell of 17 MiB", args, &stderr)
+		}
+	}
+}

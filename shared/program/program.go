@@ -6,6 +6,9 @@
 // and --version; one that serves has --healthcheck, for containers that hold nothing but the
 // program. A configuration that is wrong keeps a program from starting, with the same words and the
 // same exit code; a variable that is probably a typing error only does under --check-config.
+//
+// Go's memory limit follows that of the cgroup, so a container's limit is the only one to set; see
+// Program.Reserve.
 package program
 
 import (
@@ -18,6 +21,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/telemetry"
@@ -40,8 +45,9 @@ type Process struct {
 }
 
 // Main calls run as this process, with a context that an interrupt or a termination signal ends,
-// and returns the exit code.
+// and returns the exit code. Go's memory limit is set before.
 func Main(run func(context.Context, Process) int) int {
+	_, _, _ = limitMemory(0, memlimit.FromCgroup) // Execute tells of it, and knows what to reserve
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return run(ctx, Process{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
@@ -60,6 +66,10 @@ type Program[C any] struct {
 	// Address returns the address that the program listens on, and answers GET /health at. A
 	// program that has it has the flag --healthcheck too.
 	Address func(C) string
+
+	// Reserve returns how many bytes the program maps outside Go's heap at most, for which the
+	// memory of its cgroup has to do as well. Nil: none.
+	Reserve func(C) int64
 
 	// Run does the work until ctx ends.
 	Run func(ctx context.Context, cfg C, log *slog.Logger) error
@@ -130,6 +140,11 @@ func (p Program[C]) Execute(ctx context.Context, process Process) int {
 	for _, warning := range warnings {
 		log.Warn(warning)
 	}
+	reserve := int64(0)
+	if p.Reserve != nil {
+		reserve = p.Reserve(cfg.Program)
+	}
+	limitMemoryOf(reserve, log)
 	if err := p.Run(ctx, cfg.Program, log); err != nil {
 		log.Error("the program failed", "error", err)
 		return ExitError
