@@ -196,11 +196,11 @@ func (s *Service) record(ctx context.Context, submissions []jobstore.Submission,
 func (s *Service) undo(ctx context.Context, ids []string) bool {
 	ctx, cancel := detach(ctx, tidyTimeout, "removing refused jobs timed out")
 	defer cancel()
-	if err := s.store.Discard(ctx, ids...); err != nil {
+	gone, err := s.store.Discard(ctx, ids...)
+	if err != nil {
 		s.log.Warn("refused jobs could not be removed", "job_id", strings.Join(ids, ","), "error", err)
-		return false
 	}
-	return true
+	return gone
 }
 
 // publishCommands publishes the commands that wait for their confirmation, side by side. It

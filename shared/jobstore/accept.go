@@ -118,13 +118,16 @@ func (s *Store) accept(ctx context.Context, doing string, args []any) (Acceptanc
 }
 
 // Discard undoes an acceptance that the broker refused: jobs never claimed vanish, with their
-// outbox entries and the idempotency record that names them. Jobs that were claimed or ended
-// meanwhile stay as they are, and unknown ones are no error. Idempotent.
-func (s *Store) Discard(ctx context.Context, ids ...string) error {
+// outbox entries and idempotency record, unless their command was confirmed after all, for a
+// repetition of the request. It reports whether none of the jobs is left. Unknown ids are no error.
+func (s *Store) Discard(ctx context.Context, ids ...string) (gone bool, err error) {
 	args := make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id
 	}
-	_, err := s.run(ctx, "discarding jobs", s.scripts.discard, args...)
-	return err
+	r, err := s.run(ctx, "discarding jobs", s.scripts.discard, args...)
+	if err != nil {
+		return false, err
+	}
+	return r.number(1) == 0, nil
 }

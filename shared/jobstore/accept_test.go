@@ -207,7 +207,7 @@ func TestRecall(t *testing.T) {
 	idem.BodyHash = "other"
 	_, err = s.Recall(ctx, idem)
 	wantError(t, "recalling another body", err, ErrIdempotencyMismatch)
-	if err := s.Discard(ctx, first.Jobs[0].ID); err != nil {
+	if gone, err := s.Discard(ctx, first.Jobs[0].ID); err != nil || !gone {
 		t.Fatal(err)
 	}
 	_, err = s.Recall(ctx, idem)
@@ -242,6 +242,22 @@ func TestIdempotencyManyAtOnce(t *testing.T) {
 	}
 }
 
+// A request whose command the broker refused, and whose repetition elsewhere had it confirmed: the
+// job was promised, and stays.
+func TestDiscardAfterConfirmation(t *testing.T) {
+	s := open(t)
+	job := accepted(t, s)
+	if err := s.Settle(t.Context(), CommandEntry, job.ID); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := s.Discard(t.Context(), job.ID); err != nil || gone {
+		t.Errorf("discarding a job whose command was confirmed: gone is %v, %v; want it left alone", gone, err)
+	}
+	if got := stored(t, s, job.ID).Status; got != ingest.Queued {
+		t.Errorf("the job is %s, want queued", got)
+	}
+}
+
 func TestDiscard(t *testing.T) {
 	s := open(t)
 	ctx := t.Context()
@@ -258,8 +274,8 @@ func TestDiscard(t *testing.T) {
 	record := s.prefix + "idempotency:" + fieldOf(t, s, first.Jobs[0].ID, "idempotency")
 	gone, kept := first.Jobs[0].ID, first.Jobs[1].ID
 	for range 2 { // the second time there is nothing left to do
-		if err := s.Discard(ctx, gone, claimed.ID, waiting.ID, "never-was"); err != nil {
-			t.Fatal(err)
+		if all, err := s.Discard(ctx, gone, claimed.ID, waiting.ID, "never-was"); err != nil || all {
+			t.Fatalf("discarding jobs of which two must stay: all gone is %v, %v", all, err)
 		}
 	}
 	_, err = s.Get(ctx, gone)

@@ -209,7 +209,7 @@ func TestFinish(t *testing.T) {
 			wantError(t, "releasing after the end", lease.Release(ctx, Release{}), ErrLeaseLost)
 			_, err = s.Cancel(ctx, job.ID)
 			wantError(t, "cancelling after the end", err, ErrTerminal)
-			if err := s.Discard(ctx, job.ID); err != nil {
+			if _, err := s.Discard(ctx, job.ID); err != nil {
 				t.Error(err)
 			}
 			if got := stored(t, s, job.ID); !reflect.DeepEqual(first, got) {

@@ -4,14 +4,15 @@
 -- KEYS[1]  prefix
 -- ARGV[…]  job ids
 --
--- Returns {'done', number of jobs removed}. Jobs that are unknown, claimed or over are left alone,
--- so a second run changes nothing.
+-- Returns {'done', number of these jobs that there still are}. Jobs that are claimed or over are left
+-- alone, and so are those whose command was confirmed: a repetition of the request did that, and its
+-- client was told so. A second run changes nothing.
 
-local removed = 0
+local kept = 0
 for _, id in ipairs(ARGV) do
   local job = job_key(id)
   local known = redis.call('HMGET', job, 'status', 'attempt', 'database', 'created_ms', 'idempotency')
-  if known[1] == 'queued' and not known[2] then
+  if known[1] == 'queued' and not known[2] and redis.call('ZSCORE', prefix .. 'outbox', 'command:' .. id) then
     delist(entry(id, tonumber(known[4])), known[3], 'queued')
     redis.call('ZREM', prefix .. 'open', id)
     outbox_remove('command', id)
@@ -19,7 +20,8 @@ for _, id in ipairs(ARGV) do
       redis.call('DEL', prefix .. 'idempotency:' .. known[5])
     end
     redis.call('DEL', job)
-    removed = removed + 1
+  elseif known[1] then
+    kept = kept + 1
   end
 end
-return {'done', removed}
+return {'done', kept}
