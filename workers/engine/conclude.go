@@ -104,7 +104,17 @@ func (a *attempt) finish(ctx context.Context) (clean bool, err error) {
 	end := jobstore.Finish{Status: ingest.Conclude(results), Results: results}
 	if end.Status == ingest.Failed {
 		end.Code, end.Message = results[0].Code, results[0].Error
-	} else if err := a.putManifest(ctx, end); err != nil {
+		return a.cleanAndEnd(ctx, end)
+	}
+	err = a.putManifest(ctx, end)
+	refused, permanent := errors.AsType[*ingest.Error](err)
+	permanent = permanent && !refused.Transient && refused.Code != ingest.LeaseLost
+	switch {
+	case permanent:
+		// No attempt will ever tell readers what they may read: nothing of the job may stay.
+		a.log.Error("the manifest is refused for good", "error", err)
+		return a.withdraw(ctx, jobstore.Finish{Status: ingest.Failed, Code: refused.Code, Message: refused.Message})
+	case err != nil:
 		return false, fmt.Errorf("writing the manifest: %w", err)
 	}
 	return a.cleanAndEnd(ctx, end)
@@ -124,20 +134,25 @@ func (a *attempt) cancel(ctx context.Context) (clean bool, err error) {
 		a.log.Info("the cancellation came too late: the job ends as it was about to")
 		return a.finish(ctx)
 	}
-	results := a.discarded()
-	for _, r := range a.board.snapshot() {
+	return a.withdraw(ctx, jobstore.Finish{Status: ingest.Cancelled, Code: ingest.JobCancelled, Message: "the job was cancelled"})
+}
+
+// withdraw ends the job with nothing of it in S3: every dataset has failed for the reason of the
+// end, also those that were committed.
+func (a *attempt) withdraw(ctx context.Context, end jobstore.Finish) (clean bool, err error) {
+	end.Results = a.board.snapshot()
+	for i, r := range end.Results {
+		end.Results[i] = broken(r, end.Code, end.Message)
 		if r.State != ingest.Done {
 			continue
 		}
 		// Before its object goes: should this attempt die on the way, the next one does not take
 		// the dataset for done, and the job for one that is complete.
-		if err := a.commit(ctx, *results.Of(r.Dataset)); err != nil {
+		if err := a.commit(ctx, end.Results[i]); err != nil {
 			return false, fmt.Errorf("withdrawing dataset %s: %w", r.Dataset, err)
 		}
 	}
-	return a.cleanAndEnd(ctx, jobstore.Finish{
-		Status: ingest.Cancelled, Results: results, Code: ingest.JobCancelled, Message: "the job was cancelled",
-	})
+	return a.cleanAndEnd(ctx, end)
 }
 
 // commit records what became of a dataset, for as long as it takes within ctx.
@@ -195,15 +210,6 @@ func (a *attempt) results() ingest.Results {
 		if r.State != ingest.Done && r.State != ingest.Broken {
 			results[i] = broken(r, ingest.AttemptsExhausted, fmt.Sprintf("given up after %d failed attempts", a.claim.Failures))
 		}
-	}
-	return results
-}
-
-// discarded returns every dataset as failed: whatever was exported has been removed.
-func (a *attempt) discarded() ingest.Results {
-	results := a.board.snapshot()
-	for i, r := range results {
-		results[i] = broken(r, ingest.JobCancelled, "the job was cancelled")
 	}
 	return results
 }

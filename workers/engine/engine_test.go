@@ -327,6 +327,28 @@ func TestManifestSpeaksForAForgottenJob(t *testing.T) {
 	}
 }
 
+// A manifest that S3 refuses for good keeps no job from ending: as an error, and with nothing that
+// readers would never be told of.
+func TestManifestRefused(t *testing.T) {
+	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
+	job := s.submit()
+	foreign := upload.ManifestKey(ingest.MySQL, job.ID)
+	s.complete(foreign, upload.Owner{JobID: "another", Fence: 1})
+	s.start()
+	job = s.end(job.ID)
+	if job.Status != ingest.Failed || job.Code != ingest.ObjectConflict || job.Attempt != 1 {
+		t.Errorf("got status %s, code %s after %d attempts; want error, object_conflict and 1", job.Status, job.Code, job.Attempt)
+	}
+	for _, r := range job.Results {
+		if r.State != ingest.Broken || r.Code != ingest.ObjectConflict {
+			t.Errorf("dataset %s is told as %+v, and it is not there to be read", r.Dataset, r)
+		}
+	}
+	if left := s.objects(); len(left) != 1 || left[0] != foreign {
+		t.Errorf("the objects are %q, want what stood in the manifest's place alone", left)
+	}
+}
+
 // What cannot be read goes to the dead letters as it is, and does not stop what follows.
 func TestUnreadableCommands(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
