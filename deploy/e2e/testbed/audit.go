@@ -420,6 +420,12 @@ func (a *audit) holdProcesses() {
 	}
 }
 
+// Resident returns the memory that the process has now, in bytes.
+func (p *Process) Resident() (bytes float64, err error) {
+	u, err := measure(p)
+	return u.resident, err
+}
+
 // measure reads the metrics of a process.
 func measure(p *Process) (u usage, err error) {
 	client := http.Client{Timeout: 5 * time.Second}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,6 +64,14 @@ func repository(t testing.TB) string {
 		}
 		t.Fatal("not within the repository")
 	}
+}
+
+// With returns these servers with other variables, such as the address of another Redis.
+func (s *Servers) With(env map[string]string) *Servers {
+	other := *s
+	other.Env = maps.Clone(s.Env)
+	maps.Copy(other.Env, env)
+	return &other
 }
 
 // Local returns the path of a file in .local of the repository.

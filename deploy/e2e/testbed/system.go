@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -328,6 +329,27 @@ func (s *System) within(limit time.Duration, holds func() bool) bool {
 
 // Redis is the test's own connection to Redis.
 func (s *System) Redis() *redis.Client { return s.redis }
+
+// Script makes a script of the job store known to Redis, as its first use would, and returns the
+// digest by which clients call it from then on.
+func (s *System) Script(name string) (digest string) {
+	s.t.Helper()
+	var text []byte
+	for _, part := range []string{"prelude", name} {
+		source, err := os.ReadFile(filepath.Join(s.root, "shared", "jobstore", "lua", part+".lua"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		text = append(text, source...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	digest, err := s.redis.ScriptLoad(ctx, string(text)).Result()
+	if err != nil {
+		s.t.Fatalf("loading script %s: %v", name, err)
+	}
+	return digest
+}
 
 // Depths returns how many messages wait in each queue of the system. The queues themselves tell it.
 func (s *System) Depths() (map[string]broker.QueueDepth, error) {

@@ -21,6 +21,7 @@ type Wire struct {
 	cut     bool
 	held    [2][][]byte // by direction: the openings of the connections that are held
 	pairs   map[*pair]bool
+	losses  []*Loss
 }
 
 // Direction is a direction on a wire.
@@ -96,23 +97,61 @@ func (w *Wire) Mend() {
 type pair struct {
 	client, server net.Conn
 	opening        []byte
+	tail           []byte // of what the client said last: a text may come in two pieces
+	losing         *Loss  // of the request that is on its way
 }
 
 // maxOpening is how much is remembered of what a client says first.
 const maxOpening = 4 << 10
 
+// Loss is a number of answers that a wire loses.
+type Loss struct {
+	wire *Wire
+	text []byte // of the requests
+	seen int    // requests
+	due  int    // answers to lose, but for those to requests that are on their way
+	left int    // answers to lose
+	done chan struct{}
+}
+
+// LoseAnswers loses the answers to the next n requests that have the text in them: the server carries
+// such a request out, and when it answers, the connection breaks instead. The text should be one that
+// requests alone have, and the protocol one of an answer to each request.
+func (w *Wire) LoseAnswers(text string, n int) *Loss {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := &Loss{wire: w, text: []byte(text), due: n, left: n, done: make(chan struct{})}
+	w.losses = append(w.losses, l)
+	return l
+}
+
+// Done is closed when the last of the answers is lost.
+func (l *Loss) Done() <-chan struct{} { return l.done }
+
+// Requests returns how many such requests there were so far, also after the last loss.
+func (l *Loss) Requests() int {
+	l.wire.mu.Lock()
+	defer l.wire.mu.Unlock()
+	return l.seen
+}
+
 // breakAll must be called with the lock held.
 func (w *Wire) breakAll() {
 	for p := range w.pairs {
-		for _, conn := range []net.Conn{p.client, p.server} {
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				_ = tcp.SetLinger(0) // a reset, as a crashed host sends it
-			}
-			_ = conn.Close() // the other end may have been faster
-		}
+		w.breakPair(p)
 	}
-	clear(w.pairs)
 	w.changed.Broadcast()
+}
+
+// breakPair must be called with the lock held.
+func (w *Wire) breakPair(p *pair) {
+	for _, conn := range []net.Conn{p.client, p.server} {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, as a crashed host sends it
+		}
+		_ = conn.Close() // the other end may have been faster
+	}
+	delete(w.pairs, p)
 }
 
 func (w *Wire) accept() {
@@ -178,5 +217,43 @@ func (w *Wire) wait(p *pair, d Direction, said []byte) bool {
 	for w.pairs[p] && slices.ContainsFunc(w.held[d], func(saying []byte) bool { return bytes.Contains(p.opening, saying) }) {
 		w.changed.Wait()
 	}
+	switch d {
+	case ToServer:
+		w.heedRequest(p, said)
+	case FromServer:
+		w.loseAnswer(p)
+	}
 	return w.pairs[p]
+}
+
+// heedRequest looks for a request whose answer is to be lost. It must be called with the lock held.
+func (w *Wire) heedRequest(p *pair, said []byte) {
+	const longest = 64 // of the texts that are looked for
+	heard := append(p.tail, said...)
+	for _, l := range w.losses {
+		// The text must end in what was said just now, or it was found before.
+		if at := bytes.LastIndex(heard, l.text); at < 0 || at+len(l.text) <= len(p.tail) {
+			continue
+		}
+		l.seen++
+		if l.due > 0 {
+			l.due--
+			p.losing = l
+		}
+	}
+	p.tail = append([]byte(nil), heard[max(0, len(heard)-longest):]...)
+}
+
+// loseAnswer breaks the connection in place of an answer that is to be lost. It must be called with
+// the lock held.
+func (w *Wire) loseAnswer(p *pair) {
+	l := p.losing
+	if l == nil {
+		return
+	}
+	p.losing = nil
+	w.breakPair(p)
+	if l.left--; l.left == 0 {
+		close(l.done)
+	}
 }
