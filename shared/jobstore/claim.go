@@ -29,7 +29,11 @@ type ClaimRequest struct {
 	Command ingest.Command
 	Worker  string // who asks, for the record
 	Adopt   bool   // create the job from the command when it is unknown
+	Nonce   string // names this claim, so that it counts once however often it is made (see NewNonce)
 }
+
+// NewNonce returns a name that no other claim has.
+func NewNonce() string { return rand.Text() }
 
 // Claim is the answer to a ClaimRequest.
 type Claim struct {
@@ -50,13 +54,11 @@ func (c Claim) LastChance() bool { return c.Failures+1 >= c.MaxFailures }
 // is due, and for a running one whose lease is dead: that counts as a failure of the job, and ends
 // the attempt before as expired. Each success has a fence greater than all before.
 //
+// A claim that was answered with ErrUnavailable may have succeeded: made again with the same nonce, it
+// gets that lease. Without a nonce each call is a claim of its own.
+//
 // A claimed job may already have CancelRequested set: then clean up and finish it as cancelled.
 func (s *Store) Claim(ctx context.Context, req ClaimRequest) (Claim, error) {
-	return s.claim(ctx, req, rand.Text())
-}
-
-// claim is Claim under a given nonce: called twice with one, it counts once.
-func (s *Store) claim(ctx context.Context, req ClaimRequest, nonce string) (Claim, error) {
 	const doing = "claiming a job"
 	c := req.Command
 	if err := errors.Join(checkNames(c.JobID, c.Database), checkTargets(c.Targets)); err != nil {
@@ -65,6 +67,10 @@ func (s *Store) claim(ctx context.Context, req ClaimRequest, nonce string) (Clai
 	targets, err := json.Marshal(c.Targets)
 	if err != nil {
 		return Claim{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	nonce := req.Nonce
+	if nonce == "" {
+		nonce = NewNonce()
 	}
 	adopt := "0"
 	if req.Adopt {

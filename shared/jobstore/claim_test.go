@@ -46,15 +46,23 @@ func TestClaim(t *testing.T) {
 func TestClaimSameNonce(t *testing.T) {
 	s := open(t)
 	job := accepted(t, s)
-	req := ClaimRequest{Command: job.Command(), Worker: "w"}
-	first, err := s.claim(t.Context(), req, "nonce")
+	req := ClaimRequest{Command: job.Command(), Worker: "w", Nonce: NewNonce()}
+	first, err := s.Claim(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.claim(t.Context(), req, "nonce")
+	// Long after, as after an outage: whoever repeats a claim knows of its lease only from now on.
+	if err := s.client.HSet(t.Context(), s.prefix+"job:"+job.ID, "lease_ms", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.Claim(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if second.Job.LeaseUntil.Before(first.Job.LeaseUntil) {
+		t.Errorf("the lease of a claim that is repeated ends at %v; want it to begin anew, and the first ended at %v", second.Job.LeaseUntil, first.Job.LeaseUntil)
+	}
+	second.Job.LeaseUntil = first.Job.LeaseUntil
 	if second.Outcome != Claimed || !reflect.DeepEqual(first.Job, second.Job) || first.Lease.Fence() != second.Lease.Fence() {
 		t.Errorf("the same claim run twice answers\n%+v\nthen\n%+v\nwant the same lease", first, second)
 	}
@@ -177,6 +185,39 @@ func TestFenceGrowsUnderAClockSetBack(t *testing.T) {
 	}
 }
 
+// A lease and a wait that were written by a clock ten minutes ahead last no longer than they were to.
+func TestClockSetBack(t *testing.T) {
+	s := open(t, func(c *Config) { c.Lease = shortLease })
+	job := accepted(t, s)
+	ahead := func(field string) {
+		t.Helper()
+		if err := s.client.HIncrBy(t.Context(), s.prefix+"job:"+job.ID, field, (10 * time.Minute).Milliseconds()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim(t, s, job, Claimed)
+	ahead("lease_ms")
+	if busy := claim(t, s, job, Busy); busy.RetryAfter > shortLease {
+		t.Errorf("the lease is said to last for another %v; it is %v long", busy.RetryAfter, shortLease)
+	}
+	second := takeover(t, s, job)
+
+	if err := second.Lease.Release(t.Context(), Release{After: 100 * time.Millisecond, Outcome: ingest.OutcomeRetry}); err != nil {
+		t.Fatal(err)
+	}
+	ahead("next_ms")
+	if early := claim(t, s, job, Early); early.RetryAfter > 100*time.Millisecond {
+		t.Errorf("the next attempt is said to be due in %v; the wait is 100 ms long", early.RetryAfter)
+	}
+	stacktest.Eventually(t, "the next attempt is due", func() bool {
+		c, err := s.Claim(t.Context(), ClaimRequest{Command: job.Command(), Worker: "w"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Outcome == Claimed
+	})
+}
+
 func TestExhausted(t *testing.T) {
 	s := open(t, func(c *Config) { c.MaxFailures = 3 })
 	ctx := t.Context()
@@ -202,7 +243,7 @@ func TestExhausted(t *testing.T) {
 		t.Fatalf("after 3 failures of 3: %+v, want a lease to finish it with", c)
 	}
 	// The same nonce gets the same answer here, too.
-	again, err := s.claim(ctx, ClaimRequest{Command: job.Command()}, fieldOf(t, s, job.ID, "nonce"))
+	again, err := s.Claim(ctx, ClaimRequest{Command: job.Command(), Nonce: fieldOf(t, s, job.ID, "nonce")})
 	if err != nil || again.Outcome != Exhausted {
 		t.Errorf("the same claim again: %+v, %v; want it exhausted", again, err)
 	}

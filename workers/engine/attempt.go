@@ -171,8 +171,14 @@ func (a *attempt) exportAll(ctx context.Context) (failure error) {
 	return failure
 }
 
+// first reports whether no attempt of the job came before this one. A job that Redis forgot counts
+// its attempts anew.
+func (a *attempt) first() bool { return a.claim.Lease.Attempt() == 1 && !a.adopted }
+
 // guard is asked right before an object becomes visible.
-func (a *attempt) guard(ctx context.Context) error { return asLeaseLoss(a.claim.Lease.Check(ctx)) }
+func (a *attempt) guard(ctx context.Context) error {
+	return asLeaseLoss(whileAway(ctx, a.claim.Lease.Check))
+}
 
 // exportOne exports and commits one dataset. A panic is the failure of this dataset alone.
 func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) (err error) {
@@ -186,7 +192,7 @@ func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) (err error)
 	if !ok {
 		return ingest.Permanent(ingest.UnknownDataset, nil, "the worker's catalog has no dataset %q: deploy the gateway's catalog to the workers", r.Dataset)
 	}
-	if a.claim.Lease.Attempt() > 1 {
+	if !a.first() {
 		if err := a.Lake.AbortStale(ctx, r.Key, a.owner); err != nil {
 			return err
 		}
@@ -195,11 +201,12 @@ func (a *attempt) exportOne(ctx context.Context, x *exporter, i int) (err error)
 	if err != nil {
 		return err
 	}
-	if err := a.claim.Lease.Commit(ctx, done); err != nil {
+	err = whileAway(ctx, func(ctx context.Context) error { return a.claim.Lease.Commit(ctx, done) })
+	if err != nil {
 		return fmt.Errorf("committing dataset %s: %w", d.Name, asLeaseLoss(err))
 	}
 	a.board.set(i, done)
-	if a.claim.Lease.Attempt() > 1 {
+	if !a.first() {
 		// Once more: a part that was under way when its upload was aborted may have brought it back,
 		// as S3 warns. What is left now, the reaper will find.
 		if err := a.Lake.AbortStale(ctx, r.Key, a.owner); err != nil {

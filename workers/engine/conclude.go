@@ -87,12 +87,7 @@ func (a *attempt) record(ctx context.Context, v verdict) (clean bool, err error)
 // release gives the job back for another attempt.
 func (a *attempt) release(ctx context.Context, r jobstore.Release) error {
 	a.stopRenewing()
-	for wait := newBackoff(); ; {
-		err := a.claim.Lease.Release(ctx, r)
-		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
-			return err
-		}
-	}
+	return whileAway(ctx, func(ctx context.Context) error { return a.claim.Lease.Release(ctx, r) })
 }
 
 // finish ends the job with what its datasets add up to: the manifest first, for it is the mark
@@ -183,14 +178,12 @@ func (a *attempt) cleanAndEnd(ctx context.Context, end jobstore.Finish) (clean b
 func (a *attempt) end(ctx context.Context, f jobstore.Finish) error {
 	a.stopRenewing()
 	var job ingest.Job
-	for wait := newBackoff(); ; {
-		var err error
-		if job, err = a.claim.Lease.Finish(ctx, f); err == nil {
-			break
-		}
-		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
-			return fmt.Errorf("finishing the job: %w", err)
-		}
+	err := whileAway(ctx, func(ctx context.Context) (err error) {
+		job, err = a.claim.Lease.Finish(ctx, f)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("finishing the job: %w", err)
 	}
 	a.log.Info("job ended", "status", job.Status, "rows", job.Progress.Rows, "bytes", job.Progress.Bytes)
 	if err := a.Broker.PublishEvent(ctx, ingest.EventOf(job), a.delivery.Traceparent); err != nil {

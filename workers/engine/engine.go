@@ -183,7 +183,9 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 // delivery: a worker that cannot claim must not consume. It fails when ctx ends, and when the job
 // store can make nothing of the command.
 func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.Claim, adopted bool, err error) {
-	request := jobstore.ClaimRequest{Command: cmd, Worker: e.Worker}
+	// One nonce for all tries: a claim whose answer was lost, or that a frozen server carries out long
+	// after, is this one.
+	request := jobstore.ClaimRequest{Command: cmd, Worker: e.Worker, Nonce: jobstore.NewNonce()}
 	for wait := newBackoff(); ; {
 		claim, err := e.Jobs.Claim(ctx, request)
 		if err == nil && claim.Outcome != jobstore.Unknown {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -282,9 +283,11 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// Redis forgot a queued job: its command is enough to run it.
+// Redis forgot a job: its command is enough to run it, and what a worker that died has left of it is
+// removed.
 func TestUnknownJobIsAdopted(t *testing.T) {
 	s := newSystem(t, exports{"users": rows(3), "compras": rows(2)})
+	s.upload("mysql/users_x.csv")
 	s.start()
 	c := ingest.Command{
 		Version: ingest.CommandVersion, JobID: "0194f3c0-0000-7000-8000-00f069077e40", Database: ingest.MySQL, RequestedBy: "ana", AcceptedAt: time.Now().UTC(),
@@ -294,6 +297,27 @@ func TestUnknownJobIsAdopted(t *testing.T) {
 	job := s.end(c.JobID)
 	if job.Status != ingest.Success || job.RequestedBy != "ana" || job.Results.Of("users").Key != "mysql/users_x.csv" {
 		t.Errorf("the adopted job ended as %+v", job)
+	}
+	s.noUploads()
+}
+
+// What waits for the job store waits until it answers, or its context ends.
+func TestWhileAway(t *testing.T) {
+	away := fmt.Errorf("checking: %w", jobstore.ErrUnavailable)
+	tries := 0
+	err := whileAway(t.Context(), func(context.Context) error {
+		if tries++; tries < 3 {
+			return away
+		}
+		return jobstore.ErrLeaseLost
+	})
+	if !errors.Is(err, jobstore.ErrLeaseLost) || tries != 3 {
+		t.Errorf("after %d tries: %v; want the first answer, which is the third", tries, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = whileAway(ctx, func(context.Context) error { cancel(); return away })
+	if !errors.Is(err, jobstore.ErrUnavailable) {
+		t.Errorf("when the attempt is over: %v; want the store's error", err)
 	}
 }
 

@@ -79,6 +79,17 @@ func (a *attempt) renew(ctx context.Context, deadline time.Time, cancel context.
 	return err
 }
 
+// whileAway tries f again and again while the job store cannot be reached, until ctx ends. An attempt
+// does not give up for that what took it hours: its context ends when the lease may be lost.
+func whileAway(ctx context.Context, f func(context.Context) error) error {
+	for wait := newBackoff(); ; {
+		err := f(ctx)
+		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
+			return err
+		}
+	}
+}
+
 // asLeaseLoss gives a lost lease its code, so that it is told apart from a dataset's failure. A
 // store that cannot be reached is a failure that may pass.
 func asLeaseLoss(err error) error {

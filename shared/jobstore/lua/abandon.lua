@@ -16,7 +16,7 @@ for _, id in ipairs(redis.call('ZRANGE', prefix .. 'cancelling', 0, -1)) do
   local job = job_key(id)
   if get(job, 'status') ~= 'running' then
     redis.call('ZREM', prefix .. 'cancelling', id)
-  elseif number(job, 'lease_ms') <= now then
+  elseif ahead(job, 'lease') <= 0 then
     withdraw(job)
     conclude(job, id, 'cancelled', ARGV[2], ARGV[3], tonumber(ARGV[4]))
     -- The dead worker may have left objects, uploads and even the manifest behind: the command goes

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]   prefix
 -- ARGV[1]   job id
--- ARGV[2]   nonce of this claim: the same nonce gets the same answer, and counts once
+-- ARGV[2]   nonce of this claim: the same nonce gets the same attempt, and counts once
 -- ARGV[3]   worker
 -- ARGV[4]   length of the lease in ms
 -- ARGV[5]   failures allowed
@@ -46,32 +46,35 @@ if terminal[status] then
   return answer('over', redis.call('PTTL', job))
 end
 if status == 'running' then
-  if get(job, 'nonce') == nonce then
+  if get(job, 'nonce') == nonce then -- the answer was lost, and who asks knows of the lease only now
+    set_ahead(job, 'lease', tonumber(ARGV[4]))
     return granted()
   end
-  local lease = number(job, 'lease_ms')
-  if lease > now then
-    return answer('busy', lease - now)
+  local left = ahead(job, 'lease')
+  if left > 0 then
+    return answer('busy', left)
   end
   -- A lease that ran out is a failure: without counting it, a job that kills its worker each time
   -- would run for ever.
   redis.call('HINCRBY', job, 'failures', 1)
   close_attempt(job, 'expired', '')
-elseif number(job, 'next_ms') > now then
-  return answer('early', number(job, 'next_ms') - now)
+else
+  local left = ahead(job, 'next')
+  if left > 0 then
+    return answer('early', left)
+  end
 end
 
 -- The fence only grows. Starting from the clock keeps that true for a job whose old fence was lost
 -- together with the job.
 local fence = math.max(number(job, 'fence') + 1, now)
 local attempt = redis.call('HINCRBY', job, 'attempt', 1)
-local lease = now + tonumber(ARGV[4])
 clear_progress(job)
 become(job, id, 'running')
-redis.call('HSET', job, 'fence', text(fence), 'nonce', nonce, 'lease_ms', text(lease),
-  'attempt:' .. attempt, text(now) .. ' ' .. ARGV[3])
+redis.call('HSET', job, 'fence', text(fence), 'nonce', nonce, 'attempt:' .. attempt, text(now) .. ' ' .. ARGV[3])
+set_ahead(job, 'lease', tonumber(ARGV[4]))
 redis.call('HSETNX', job, 'started_ms', text(now))
-redis.call('HDEL', job, 'next_ms', 'stalls', 'code', 'error')
-watch(id, lease + tonumber(ARGV[6]))
+redis.call('HDEL', job, 'next_ms', 'next_span', 'stalls', 'code', 'error')
+watch(id, now + tonumber(ARGV[4]) + tonumber(ARGV[6]))
 announce(job, id)
 return granted()

@@ -31,6 +31,22 @@ local function number(job, field)
   return tonumber(redis.call('HGET', job, field) or 0)
 end
 
+-- set_ahead writes when a lease ends that begins now, or a wait ('next'), and how long it is.
+local function set_ahead(job, what, ms)
+  redis.call('HSET', job, what .. '_ms', text(now + ms), what .. '_span', text(ms))
+end
+
+-- ahead returns how long a lease or a wait still lasts, 0 or less when it is over. One that would last
+-- longer than ever it did is of a clock that was set back since: it begins anew.
+local function ahead(job, what)
+  local left, span = number(job, what .. '_ms') - now, tonumber(get(job, what .. '_span'))
+  if not span or left <= span then
+    return left
+  end
+  set_ahead(job, what, span)
+  return span
+end
+
 -- Indexes are sorted sets of equal scores, ordered by member: creation time in 15 digits, ':' and
 -- the id. That order is total, so a cursor stays exact even for jobs of the same millisecond.
 local function entry(id, created)
@@ -140,7 +156,7 @@ local function conclude(job, id, status, code, message, retention)
   clear_progress(job)
   become(job, id, status)
   redis.call('HSET', job, 'finished_ms', text(now), 'code', code, 'error', message)
-  redis.call('HDEL', job, 'lease_ms', 'next_ms')
+  redis.call('HDEL', job, 'lease_ms', 'lease_span', 'next_ms', 'next_span')
   redis.call('ZREM', prefix .. 'open', id)
   redis.call('ZREM', prefix .. 'cancelling', id)
   outbox_remove('command', id)

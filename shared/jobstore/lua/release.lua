@@ -27,7 +27,8 @@ if ARGV[7] == '1' then
   redis.call('HINCRBY', job, 'failures', 1)
 end
 become(job, id, 'queued')
-redis.call('HSET', job, 'released_by', fence, 'next_ms', text(now + tonumber(ARGV[3])), 'code', ARGV[5], 'error', ARGV[6])
-redis.call('HDEL', job, 'lease_ms')
+redis.call('HSET', job, 'released_by', fence, 'code', ARGV[5], 'error', ARGV[6])
+redis.call('HDEL', job, 'lease_ms', 'lease_span')
+set_ahead(job, 'next', tonumber(ARGV[3]))
 announce(job, id)
 return {'released'}

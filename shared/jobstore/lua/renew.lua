@@ -15,7 +15,7 @@ local now_standing = standing(job, fence)
 if now_standing ~= 'held' then
   return {now_standing, 0}
 end
-redis.call('HSET', job, 'lease_ms', text(now + tonumber(ARGV[3])))
+set_ahead(job, 'lease', tonumber(ARGV[3]))
 for i = 4, #ARGV, 2 do
   redis.call('HSET', job, 'progress:' .. ARGV[i], ARGV[i + 1])
 end

@@ -26,8 +26,8 @@ end
 for i = 5, #ARGV, 2 do
   redis.call('HSET', job, ARGV[i], ARGV[i + 1])
 end
-local lease = now + tonumber(ARGV[3])
-redis.call('HSET', job, 'status', 'running', 'fence', fence, 'lease_ms', text(lease))
+redis.call('HSET', job, 'status', 'running', 'fence', fence)
+set_ahead(job, 'lease', tonumber(ARGV[3]))
 if old[4] then
   redis.call('HSET', job, 'cancel', old[4])
 end
@@ -36,6 +36,6 @@ if get(job, 'cancel') then
 end
 enlist_anew(entry(id, number(job, 'created_ms')), get(job, 'database'), 'running')
 outbox_remove('command', id)
-watch(id, lease + tonumber(ARGV[4]))
+watch(id, now + tonumber(ARGV[3]) + tonumber(ARGV[4]))
 announce(job, id)
 return {'held'}

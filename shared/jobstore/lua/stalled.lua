@@ -13,11 +13,11 @@ local first = tonumber(ARGV[2])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'open', '-inf', now, 'LIMIT', 0, ARGV[1])) do
   local job = job_key(id)
   local status = get(job, 'status')
-  local busy_until = status == 'running' and number(job, 'lease_ms') or number(job, 'next_ms')
+  local left = ahead(job, status == 'running' and 'lease' or 'next')
   if not status or terminal[status] then
     redis.call('ZREM', prefix .. 'open', id)
-  elseif busy_until + first > now then -- renewals and releases leave this set alone: catch up here
-    watch(id, busy_until + first)
+  elseif left + first > 0 then -- renewals and releases leave this set alone: catch up here
+    watch(id, now + left + first)
   else
     local times = redis.call('HINCRBY', job, 'stalls', 1)
     watch(id, text(now + math.min(first * 2 ^ times, tonumber(ARGV[3]))))
