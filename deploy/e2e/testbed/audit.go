@@ -114,20 +114,14 @@ func (a *audit) awaitEnds() {
 	}
 }
 
-// readJobs reads every job there is, also those that were kept without a 202, and counts their ends.
+// readJobs reads every job there is and counts their ends. Those that were kept without a 202 are
+// given time to end, too.
 func (a *audit) readJobs() {
-	ctx, cancel := context.WithTimeout(context.Background(), restPatience)
-	defer cancel()
-	for cursor := ""; ; {
-		page, err := a.system.jobs.List(ctx, jobstore.Query{Limit: 200, Cursor: cursor})
-		if err != nil {
-			a.system.t.Fatalf("listing the jobs: %v", err)
-		}
-		a.jobs = append(a.jobs, page.Jobs...)
-		if cursor = page.Next; cursor == "" {
-			break
-		}
-	}
+	accepted := a.system.Accepted()
+	a.system.within(endPatience, func() bool {
+		a.jobs = a.list()
+		return !slices.ContainsFunc(a.jobs, func(j ingest.Job) bool { return !j.Status.Terminal() && !slices.Contains(accepted, j.ID) })
+	})
 	for _, job := range a.jobs {
 		switch job.Status {
 		case ingest.Success:
@@ -139,9 +133,25 @@ func (a *audit) readJobs() {
 		case ingest.Cancelled:
 			a.found.Cancelled++
 		default:
-			if !slices.Contains(a.system.Accepted(), job.ID) {
+			if !slices.Contains(accepted, job.ID) {
 				a.found.Lost = append(a.found.Lost, fmt.Sprintf("I1: job %s, which was never answered with 202, is still %s", job.ID, job.Status))
 			}
+		}
+	}
+}
+
+// list returns every job there is.
+func (a *audit) list() (jobs []ingest.Job) {
+	ctx, cancel := context.WithTimeout(context.Background(), restPatience)
+	defer cancel()
+	for cursor := ""; ; {
+		page, err := a.system.jobs.List(ctx, jobstore.Query{Limit: 200, Cursor: cursor})
+		if err != nil {
+			a.system.t.Fatalf("listing the jobs: %v", err)
+		}
+		jobs = append(jobs, page.Jobs...)
+		if cursor = page.Next; cursor == "" {
+			return jobs
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (r *SkewedRedis) Skew(t testing.TB, ahead time.Duration) {
 	r.write(t, ahead)
 	const near = 30 * time.Second
 	r.await(t, fmt.Sprintf("its clock is %v ahead", ahead), func(now time.Time) bool {
-		return (now.Sub(time.Now()) - ahead).Abs() < near
+		return (time.Until(now) - ahead).Abs() < near
 	})
 }
 

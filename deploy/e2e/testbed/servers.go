@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pharmavida/ingesta/shared/jobstore"
 )
 
 // Servers are the servers of a local stack that belongs to the test alone, and the programs of the
@@ -39,6 +42,7 @@ func Up(t testing.TB, name string) *Servers {
 		"./workers/cmd/mongodb", "./workers/cmd/mysql", "./workers/cmd/postgresql")
 	t.Cleanup(func() { s.stack("down") })
 	s.stack("up", "-servers")
+	jobstore.LogClient(slog.New(slog.DiscardHandler)) // that its server is away now and then is what it is here for
 	s.Env = s.readEnv()
 	env := t.(interface{ Setenv(name, value string) })
 	for name, value := range s.Env {

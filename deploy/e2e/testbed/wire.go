@@ -229,7 +229,7 @@ func (w *Wire) wait(p *pair, d Direction, said []byte) bool {
 // heedRequest looks for a request whose answer is to be lost. It must be called with the lock held.
 func (w *Wire) heedRequest(p *pair, said []byte) {
 	const longest = 64 // of the texts that are looked for
-	heard := append(p.tail, said...)
+	heard := slices.Concat(p.tail, said)
 	for _, l := range w.losses {
 		// The text must end in what was said just now, or it was found before.
 		if at := bytes.LastIndex(heard, l.text); at < 0 || at+len(l.text) <= len(p.tail) {
