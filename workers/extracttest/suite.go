@@ -51,6 +51,7 @@ func Run(t *testing.T, f Fixture) {
 		t.Run("failing query", s.failingQuery)
 		t.Run("read-only", s.readOnly)
 		t.Run("cancelled before the first row", s.cancelledEarly)
+		t.Run("job cancelled before the first row", s.jobInSlowQuery)
 	}
 	if f.Forbidden != "" {
 		t.Run("forbidden table", s.forbidden)
@@ -416,6 +417,7 @@ func (s suite) large(t *testing.T) {
 	s.largeTable(t, "grande")
 	t.Run("every row", s.largeComplete)
 	t.Run("cancelled", s.largeCancelled)
+	t.Run("job cancelled while S3 stalls", s.jobInStalledUpload)
 	t.Run("killed", s.largeKilled)
 }
 
