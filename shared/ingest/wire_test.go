@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 var accepted = time.Date(2025, 1, 2, 15, 30, 45, 0, time.UTC)
@@ -125,16 +127,46 @@ func TestCommandWire(t *testing.T) {
 	}
 }
 
+// forgedIDs are job ids that no gateway gives: a job's id becomes part of keys in Redis and S3.
+var forgedIDs = []string{
+	"a", "../../etc/passwd", "0194f3c0-7b2e-7000-8000-00000000000", "0194f3c0-7b2e-7000-8000-00000000000a\n",
+	"0194F3C0-7B2E-7000-8000-00000000000A", "{0194f3c0-7b2e-7000-8000-00000000000a}", "urn:uuid:0194f3c0-7b2e-7000-8000-00000000000a",
+	"0194f3c07b2e7000800000000000000a", " 0194f3c0-7b2e-7000-8000-00000000000a", "0194f3c0-7b2e-7000-8000-00000000000a/x",
+	"0194f3c0-7b2e-7000-8000-0000000000\u0660\u0661", "0194f3c0-7b2e-7000-8000-00000000000a\x00",
+}
+
+func TestForgedJobIDs(t *testing.T) {
+	cmd := sample().Command()
+	for _, id := range forgedIDs {
+		cmd.JobID = id
+		body, err := json.Marshal(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeCommand(body); !HasCode(err, MalformedCommand) || IsTransient(err) {
+			t.Errorf("job id %q: got %v, want a permanent %s", id, err, MalformedCommand)
+		}
+	}
+}
+
 func FuzzDecodeCommand(f *testing.F) {
 	cmd := sample().Command()
 	cmd.JobID = "0194f3c0-7b2e-7000-8000-00000000000a"
 	body, _ := json.Marshal(cmd)
 	f.Add(body)
 	f.Add([]byte(`{"version":1}`))
+	for _, id := range forgedIDs {
+		cmd.JobID = id
+		body, _ := json.Marshal(cmd)
+		f.Add(body)
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		cmd, err := DecodeCommand(body)
 		if err == nil && (cmd.JobID == "" || cmd.Database == "" || len(cmd.Targets) == 0) {
 			t.Errorf("accepted an incomplete command: %+v", cmd)
+		}
+		if id, parseErr := uuid.Parse(cmd.JobID); err == nil && (parseErr != nil || id.String() != cmd.JobID) {
+			t.Errorf("accepted a command of job %q, an id that no gateway gives (%v)", cmd.JobID, parseErr)
 		}
 		if err != nil && !HasCode(err, MalformedCommand) && !HasCode(err, UnsupportedVersion) {
 			t.Errorf("refused without a reason for the dead letters: %v", err)
