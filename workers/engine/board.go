@@ -69,22 +69,24 @@ func (b *board) snapshot() ingest.Results {
 
 // meter is the sink of an extraction: it counts what passes on its way into the object.
 type meter struct {
-	object  *upload.Object
-	started time.Time
-	dog     *watchdog
-	rows    atomic.Int64
-	bytes   atomic.Int64
+	object   *upload.Object
+	started  time.Time
+	watchdog *watchdog
+	rows     atomic.Int64
+	bytes    atomic.Int64
 }
 
 func (m *meter) Write(p []byte) (int, error) {
-	m.dog.stop()
-	defer m.dog.heard()
+	m.watchdog.pause()
+	defer m.watchdog.resume()
 	n, err := m.object.Write(p)
 	m.bytes.Add(int64(n))
 	return n, err
 }
 
 func (m *meter) AddRows(n int64) {
-	m.dog.heard()
-	m.rows.Add(n)
+	m.watchdog.heard()
+	if n != 0 {
+		m.rows.Add(n)
+	}
 }

@@ -27,24 +27,12 @@ type exporter struct {
 // export exports one dataset to its key, and returns its result with state Done. When it fails,
 // or panics, no object and no upload of this owner is left at the key.
 func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r ingest.Result, err error) {
-	watched, dog := watch(ctx, x.silence)
-	defer func() {
-		dog.stop()
-		err = dog.explain(watched, err)
-	}()
-	if x.session == nil {
-		session, err := x.source.Open(watched)
-		if err != nil {
-			return ingest.Result{}, fmt.Errorf("opening a session: %w", err)
-		}
-		x.session = session
-	}
-	extraction, err := x.session.Prepare(watched, d)
+	extraction, err := watched(ctx, x.silence, func(ctx context.Context, _ *watchdog) (Extraction, error) {
+		return x.prepare(ctx, d)
+	})
 	if err != nil {
-		return ingest.Result{}, fmt.Errorf("preparing dataset %s: %w", d.Name, err)
+		return ingest.Result{}, err
 	}
-
-	dog.stop()
 	object, err := x.lake.Create(ctx, x.board.get(i).Key, x.owner, x.guard)
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("starting the upload of dataset %s: %w", d.Name, err)
@@ -55,9 +43,16 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 			err = errors.Join(err, aborted)
 		}
 	}()
-	m := &meter{object: object, started: time.Now().UTC(), dog: dog}
+	m := &meter{object: object, started: time.Now().UTC()}
 	x.board.begin(i, extraction, m)
-	tally, receipt, err := stream(ctx, watched, extraction, m)
+	tally, err := watched(ctx, x.silence, func(ctx context.Context, w *watchdog) (Tally, error) {
+		m.watchdog = w
+		return stream(ctx, extraction, m)
+	})
+	if err != nil {
+		return ingest.Result{}, fmt.Errorf("exporting dataset %s: %w", d.Name, err)
+	}
+	receipt, err := object.Complete(ctx)
 	if err != nil {
 		return ingest.Result{}, fmt.Errorf("exporting dataset %s: %w", d.Name, err)
 	}
@@ -69,19 +64,28 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 	return r, nil
 }
 
-// stream writes header and rows into the object and completes it. The source is read under the
-// watched context.
-func stream(ctx, watched context.Context, extraction Extraction, m *meter) (Tally, upload.Receipt, error) {
-	if _, err := m.Write(encode.AppendHeader(nil, extraction.Columns)); err != nil {
-		return Tally{}, upload.Receipt{}, err
+// prepare prepares the dataset, in a new session if there is none.
+func (x *exporter) prepare(ctx context.Context, d catalog.Dataset) (Extraction, error) {
+	if x.session == nil {
+		session, err := x.source.Open(ctx)
+		if err != nil {
+			return Extraction{}, fmt.Errorf("opening a session: %w", err)
+		}
+		x.session = session
 	}
-	tally, err := extraction.Run(watched, m)
+	extraction, err := x.session.Prepare(ctx, d)
 	if err != nil {
-		return Tally{}, upload.Receipt{}, err
+		return Extraction{}, fmt.Errorf("preparing dataset %s: %w", d.Name, err)
 	}
-	m.dog.stop()
-	receipt, err := m.object.Complete(ctx)
-	return tally, receipt, err
+	return extraction, nil
+}
+
+// stream writes header and rows.
+func stream(ctx context.Context, extraction Extraction, sink Sink) (Tally, error) {
+	if _, err := sink.Write(encode.AppendHeader(nil, extraction.Columns)); err != nil {
+		return Tally{}, err
+	}
+	return extraction.Run(ctx, sink)
 }
 
 // sessionTimeout bounds the closing of a session, whose query may have to be stopped first.

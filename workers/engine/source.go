@@ -50,7 +50,9 @@ type Extraction struct {
 // An error of Write ends the extraction, which returns it unchanged.
 type Sink interface {
 	io.Writer
-	// AddRows counts n more rows, for progress. Extractors call it now and then, not for each row.
+	// AddRows counts n more rows, for progress, and is a sign of life of the source. Extractors that
+	// gather rows before they write them call it with 0 for each row that arrives, or each batch that
+	// takes a bounded time: that costs next to nothing.
 	AddRows(n int64)
 }
 

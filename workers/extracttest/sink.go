@@ -6,12 +6,18 @@ import "bytes"
 type collector struct {
 	bytes.Buffer
 	rows  int64
-	calls int
+	calls int // that counted rows
+	early int // signs of life before the first Write
 }
 
 func (c *collector) AddRows(n int64) {
-	c.rows += n
-	c.calls++
+	if c.Len() == 0 {
+		c.early++
+	}
+	if n != 0 {
+		c.rows += n
+		c.calls++
+	}
 }
 
 // failing is a sink that takes nothing.

@@ -36,6 +36,7 @@ func Run(t *testing.T, f Fixture) {
 	t.Run("column order", s.columnOrder)
 	t.Run("sensitive columns", s.sensitiveColumns)
 	t.Run("names that need quotes", s.oddNames)
+	t.Run("signs of life", s.signsOfLife)
 	t.Run("missing table", s.missingTable)
 	t.Run("session goes on after failures", s.goesOn)
 	t.Run("snapshot", s.snapshot)
@@ -234,6 +235,23 @@ func (s suite) allColumns(t *testing.T) {
 	got := s.export(t, s.open(t), s.dataset("todas"))
 	if want := "1,de z,de a\n"; string(got.csv) != want || !slices.Equal(names(got.Columns), []string{"id", "z", "a"}) {
 		t.Errorf("got columns %v and %q, want all columns in the server's order: %q", names(got.Columns), got.csv, want)
+	}
+}
+
+// Rows that are too few to be written tell of themselves: a slow query must not seem a silent one.
+func (s suite) signsOfLife(t *testing.T) {
+	table := Table{Name: "pocas", Columns: []Column{{"id", Int}}}
+	for i := range 20 {
+		table.Rows = append(table.Rows, []any{int64(i)})
+	}
+	s.Server.Create(t, table)
+	got := s.export(t, s.open(t), s.dataset("pocas", "id"))
+	want := len(table.Rows)
+	if s.Collections {
+		want = 1 // they come in one batch
+	}
+	if got.sink.early < want {
+		t.Errorf("%d rows gave %d signs of life before they were written, want at least %d", len(table.Rows), got.sink.early, want)
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tal
 			return err
 		}
 		defer done()
-		err = p.copy(reading, out.w, rows)
+		err = p.copy(reading, out.w, rows, sink)
 		if out.failed != nil {
 			stop() // before the rows are closed: that reads what the server still sends
 		}
@@ -71,8 +71,8 @@ func (s *session) query(ctx context.Context, p plan) (rows driver.Rows, done fun
 // checkEvery is how many rows are read between two looks at the context.
 const checkEvery = 256
 
-// copy writes all rows.
-func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows) error {
+// copy writes all rows. The sink is told of each that arrives, however long w keeps it.
+func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows, sink engine.Sink) error {
 	values := make([]driver.Value, len(rows.Columns()))
 	for n := 1; ; n++ {
 		// The end is io.EOF itself. An io.EOF inside another error would be a lost connection, and
@@ -82,6 +82,7 @@ func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows) erro
 		} else if err != nil {
 			return err
 		}
+		sink.AddRows(0)
 		for i := range p.columns {
 			c := &p.columns[i]
 			c.write(w, values[c.at])

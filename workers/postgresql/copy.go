@@ -73,6 +73,7 @@ func (r *receiver) Write(row []byte) (int, error) {
 	if r.over {
 		return len(row), nil
 	}
+	r.sink.AddRows(0) // the batch may take long to fill
 	r.rows++
 	if len(row) == 1 {
 		r.blank++
