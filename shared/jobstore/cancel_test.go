@@ -3,6 +3,7 @@ package jobstore
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -50,6 +51,9 @@ func TestCancelBetweenAttempts(t *testing.T) {
 	namesNothing(t, got)
 	if err != nil || got.Status != ingest.Cancelled || got.Attempts[0].Outcome != ingest.OutcomeRetry {
 		t.Errorf("cancelled between attempts: %+v, %v; want it over, the attempt as it ended", got, err)
+	}
+	if got := outbox(t, s, job.ID); !strings.Contains(got, "command") || !strings.Contains(got, "event") {
+		t.Errorf("the outbox holds %q; want the event, and the command that has a worker clean S3", got)
 	}
 	refused(t, s, lease, job.ID)
 }

@@ -41,6 +41,8 @@ type Claim struct {
 	Job         ingest.Job    // zero when Unknown
 	RetryAfter  time.Duration // when Busy or Early: until a claim may succeed
 	KeptFor     time.Duration // when Over: until the job is forgotten, and its command would make it anew
+	EndedAgo    time.Duration // when Over
+	Adopted     bool          // the job was once unknown, and made anew from its command: it may have ended before
 	Lease       *Lease        // when Claimed or Exhausted, else nil
 	Failures    int           // transient failures and expired leases so far
 	MaxFailures int           // at this many the job is over
@@ -96,11 +98,13 @@ func (s *Store) Claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 		return Claim{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	claim.Failures = int(failures)
+	claim.Adopted = stored["adopted"] != ""
 	switch claim.Outcome {
 	case Claimed, Exhausted:
 		claim.Lease = newLease(s, claim.Job, stored)
 	case Over:
 		claim.KeptFor = wait
+		claim.EndedAgo = max(0, time.Duration(r.number(3)-claim.Job.FinishedAt.UnixMilli())*time.Millisecond)
 	case Busy, Early:
 		claim.RetryAfter = wait
 	default:

@@ -18,19 +18,19 @@ import (
 type attempt struct {
 	*Engine
 	claim        jobstore.Claim
-	adopted      bool // Redis did not know the job: S3 may
 	delivery     *broker.Delivery
 	owner        upload.Owner
 	board        *board
 	log          *slog.Logger
 	stopRenewing func()
 	due          chan struct{} // asks for a renewal before its time
+	ended        ingest.Status // of the job, once this attempt has ended it
 }
 
 // attempt runs a claimed job and settles its delivery.
-func (e *Engine) attempt(working context.Context, d *broker.Delivery, claim jobstore.Claim, adopted bool, log *slog.Logger) {
+func (e *Engine) attempt(working context.Context, d *broker.Delivery, claim jobstore.Claim, log *slog.Logger) {
 	a := &attempt{
-		Engine: e, claim: claim, adopted: adopted, delivery: d,
+		Engine: e, claim: claim, delivery: d,
 		owner: upload.Owner{JobID: claim.Job.ID, Fence: claim.Lease.Fence()},
 		board: newBoard(claim.Job.Results),
 		due:   make(chan struct{}, 1),
@@ -85,23 +85,63 @@ func (a *attempt) run(ctx context.Context) (v verdict) {
 	if a.claim.Job.CancelRequested {
 		return verdict{cancelled, errCancelled}
 	}
+	if ended, err := a.recalled(ctx); ended {
+		return verdict{finished, nil}
+	} else if err != nil {
+		return a.unrecalled(ctx, err)
+	}
 	if a.claim.Outcome == jobstore.Exhausted {
 		return verdict{exhausted, ingest.Permanent(ingest.AttemptsExhausted, nil, "given up after %d failed attempts", a.claim.Failures)}
 	}
-	failure := a.export(ctx)
-	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errCancelled):
-		return verdict{cancelled, cause}
-	case errors.Is(cause, errShutdown):
-		return verdict{handedBack, cause}
-	case cause != nil:
-		return verdict{lost, cause}
+	a.announce(ctx)
+	failure := a.exportAll(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return stopped(ctx)
 	case ingest.HasCode(failure, ingest.LeaseLost):
 		return verdict{lost, failure}
 	case failure != nil:
 		return a.transient(failure)
 	}
 	return verdict{finished, nil}
+}
+
+// stopped returns what an attempt amounts to whose context has ended.
+func stopped(ctx context.Context) verdict {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errCancelled):
+		return verdict{cancelled, cause}
+	case errors.Is(cause, errShutdown):
+		return verdict{handedBack, cause}
+	default:
+		return verdict{lost, cause}
+	}
+}
+
+// recalled reports whether the job had ended before, as far as readers of the lake are concerned: an
+// attempt may have died right after it wrote the manifest, and Redis may have forgotten the rest. The
+// first attempt of a job that was never forgotten need not ask.
+func (a *attempt) recalled(ctx context.Context) (bool, error) {
+	if a.first() {
+		return false, nil
+	}
+	return a.recall(ctx)
+}
+
+// unrecalled decides what becomes of an attempt that could not find out whether the job had ended. A
+// job that Redis forgot, or whose manifest this worker cannot read, waits until that is known: to end
+// it as failed would remove what may be a success.
+func (a *attempt) unrecalled(ctx context.Context, failure error) verdict {
+	switch {
+	case ctx.Err() != nil:
+		return stopped(ctx)
+	case a.claim.Adopted || ingest.HasCode(failure, ingest.ObjectConflict):
+		return verdict{retry, failure}
+	case a.claim.Outcome == jobstore.Exhausted:
+		return verdict{exhausted, failure}
+	default:
+		return a.transient(failure)
+	}
 }
 
 // panicked is the failure that a panic counts as: one that may pass, so that a poisonous command
@@ -117,17 +157,6 @@ func (a *attempt) transient(failure error) verdict {
 		return verdict{exhausted, failure}
 	}
 	return verdict{retry, failure}
-}
-
-// export does the work of the attempt, unless the job turns out to be done.
-func (a *attempt) export(ctx context.Context) error {
-	if a.adopted {
-		if ended, err := a.recall(ctx); ended || err != nil {
-			return err
-		}
-	}
-	a.announce(ctx)
-	return a.exportAll(ctx)
 }
 
 // exportAll exports every dataset that no earlier attempt committed, and goes on when one fails.
@@ -173,7 +202,7 @@ func (a *attempt) exportAll(ctx context.Context) (failure error) {
 
 // first reports whether no attempt of the job came before this one. A job that Redis forgot counts
 // its attempts anew.
-func (a *attempt) first() bool { return a.claim.Lease.Attempt() == 1 && !a.adopted }
+func (a *attempt) first() bool { return a.claim.Lease.Attempt() == 1 && !a.claim.Adopted }
 
 // guard is asked right before an object becomes visible.
 func (a *attempt) guard(ctx context.Context) error {

@@ -72,14 +72,17 @@ func (e *Engine) over(ctx context.Context, d *broker.Delivery, claim jobstore.Cl
 		e.ack(d, job.ID)
 		return
 	}
-	since := time.Since(job.FinishedAt)
-	if worthCleaning(since, claim.KeptFor, slices.Max(e.Delays)) {
+	if worthCleaning(claim.EndedAgo, claim.KeptFor, slices.Max(e.Delays)) {
 		log.Warn("what a job left in S3 could not be removed; trying again later", "status", job.Status, "error", err)
-		e.park(ctx, d, job.ID, since)
+		e.park(ctx, d, job.ID, claim.EndedAgo)
 		return
 	}
-	log.Error("giving up removing what a job left in S3: only the reaper and the life-cycle rules of the bucket are left",
-		"status", job.Status, "error", err)
+	keys := []string{upload.ManifestKey(job.Database, job.ID)}
+	for _, r := range job.Results {
+		keys = append(keys, r.Key)
+	}
+	log.Error("giving up removing what a job left in S3: remove it by hand, unless the bucket's life-cycle rules do",
+		"status", job.Status, "keys", keys, "error", err)
 	e.ack(d, job.ID)
 }
 

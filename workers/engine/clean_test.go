@@ -315,3 +315,48 @@ func TestCancelWithdrawsBeforeItRemoves(t *testing.T) {
 	}
 	s.empty()
 }
+
+// Redis forgot a job that had ended, and S3, which knows of it, is away when its command comes again.
+// The job waits until S3 can tell, however often that fails: it neither runs anew nor ends as an error
+// that would remove what readers rely on.
+func TestForgottenJobWaitsForS3(t *testing.T) {
+	proxy, settings := proxied(t)
+	s := newSystem(t, exports{}, "INGESTA_MAX_FAILURES=2")
+	s.through(settings)
+	job := s.submit()
+	lease := s.died(job, "users", "compras")
+	s.manifest(job, lease)
+	if _, err := lease.Finish(t.Context(), jobstore.Finish{Status: ingest.Success}); err != nil {
+		t.Fatal(err)
+	}
+	s.forget()
+	proxy.away.Store(true)
+	s.start()
+	stacktest.Eventually(t, "S3 was asked in vain more often than a job may fail", func() bool { return proxy.requests.Load() > 4 })
+	if got, err := s.jobs.Get(t.Context(), job.ID); err != nil || got.Status.Terminal() {
+		t.Errorf("while S3 is away the job is %s (%v), want it to wait", got.Status, err)
+	}
+	proxy.away.Store(false)
+	if got := s.end(job.ID); got.Status != ingest.Success || s.source.tried("users") != 0 {
+		t.Errorf("the job ended as %s after %d exports; want the success that the manifest tells of", got.Status, s.source.tried("users"))
+	}
+	for _, r := range job.Results {
+		if _, ok := s.object(r.Key); !ok {
+			t.Errorf("the object of %s is gone", r.Dataset)
+		}
+	}
+}
+
+// An attempt that finds nothing left to do but the end makes that end, however often those before it
+// failed; and a job that succeeded has no dead letter.
+func TestLastAttemptSucceeds(t *testing.T) {
+	s := newSystem(t, exports{}, "INGESTA_LEASE=50ms", "INGESTA_MAX_FAILURES=1")
+	job := s.submit()
+	s.died(job, "users", "compras")
+	s.start()
+	if got := s.end(job.ID); got.Status != ingest.Success {
+		t.Errorf("the job ended as %s (%s), want success: every dataset was committed", got.Status, got.Error)
+	}
+	s.drained()
+	s.dead(0)
+}

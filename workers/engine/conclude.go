@@ -30,12 +30,13 @@ func (a *attempt) conclude(working context.Context, v verdict) {
 	switch {
 	case err != nil:
 		a.log.Warn("the attempt could not be concluded; its command will be looked at again", "error", err)
-		a.park(working, a.delivery, a.claim.Job.ID, a.delay(1))
+		a.giveUp(working, err)
+		a.park(working, a.delivery, a.claim.Job.ID, a.delay(a.claim.Failures+1))
 	case v.kind == retry:
 		a.park(working, a.delivery, a.claim.Job.ID, a.delay(a.claim.Failures+1))
 	case v.kind == handedBack:
 		a.requeue(a.delivery, a.claim.Job.ID)
-	case v.kind == exhausted:
+	case v.kind == exhausted && a.ended != ingest.Success:
 		// The job is finished before its command goes to the dead letters.
 		a.buryExhausted(working, ingest.AsError(v.cause), clean)
 	case !clean:
@@ -43,6 +44,26 @@ func (a *attempt) conclude(working context.Context, v verdict) {
 		a.park(working, a.delivery, a.claim.Job.ID, a.delay(1))
 	default:
 		a.ack(a.delivery, a.claim.Job.ID)
+	}
+}
+
+// giveUpTimeout bounds the release of a job whose attempt could not be concluded.
+const giveUpTimeout = 5 * time.Second
+
+// giveUp releases a job whose end could not be recorded for a reason that may pass, so that nobody has
+// to wait for the lease to die. What stands in Redis stays, and the next attempt has only the end to do.
+func (a *attempt) giveUp(working context.Context, cause error) {
+	failure := ingest.AsError(cause)
+	if !failure.Transient {
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(working), giveUpTimeout, errors.New("releasing a job timed out"))
+	defer cancel()
+	a.stopRenewing()
+	if err := a.claim.Lease.Release(ctx, jobstore.Release{
+		After: a.delay(a.claim.Failures + 1), Outcome: ingest.OutcomeRetry, Code: failure.Code, Message: failure.Message, Failure: true,
+	}); err != nil {
+		a.log.Info("the job waits for its lease to die", "error", err)
 	}
 }
 
@@ -56,6 +77,7 @@ func (a *attempt) buryExhausted(ctx context.Context, failure *ingest.Error, clea
 			if err := a.Broker.PublishCommand(ctx, job.Command(), a.delivery.Traceparent); err != nil {
 				return err
 			}
+			clean = true // once is enough
 		}
 		return a.Broker.Bury(ctx, a.delivery, failure.Code, failure.Message)
 	})
@@ -120,8 +142,8 @@ func (a *attempt) finish(ctx context.Context) (clean bool, err error) {
 // attempt that died may have written it: only S3 knows.
 func (a *attempt) cancel(ctx context.Context) (clean bool, err error) {
 	late := ingest.Conclude(a.board.snapshot()) == ingest.Success
-	if !late && (a.adopted || a.claim.Lease.Attempt() > 1) {
-		if late, err = a.recall(ctx); err != nil {
+	if !late {
+		if late, err = a.recalled(ctx); err != nil {
 			return false, fmt.Errorf("looking for a manifest: %w", err)
 		}
 	}
@@ -138,31 +160,24 @@ func (a *attempt) withdraw(ctx context.Context, end jobstore.Finish) (clean bool
 	end.Results = a.board.snapshot()
 	for i, r := range end.Results {
 		end.Results[i] = broken(r, end.Code, end.Message)
-		if r.State != ingest.Done {
-			continue
-		}
-		// Before its object goes: should this attempt die on the way, the next one does not take
-		// the dataset for done, and the job for one that is complete.
-		if err := a.commit(ctx, end.Results[i]); err != nil {
-			return false, fmt.Errorf("withdrawing dataset %s: %w", r.Dataset, err)
-		}
 	}
 	return a.cleanAndEnd(ctx, end)
-}
-
-// commit records what became of a dataset, for as long as it takes within ctx.
-func (a *attempt) commit(ctx context.Context, r ingest.Result) error {
-	for wait := newBackoff(); ; {
-		err := a.claim.Lease.Commit(ctx, r)
-		if !errors.Is(err, jobstore.ErrUnavailable) || !wait.sleep(ctx) {
-			return err
-		}
-	}
 }
 
 // cleanAndEnd removes from S3 what must not stay there and ends the job. What cannot be removed
 // keeps no job from ending: it is tried again when the command comes again.
 func (a *attempt) cleanAndEnd(ctx context.Context, end jobstore.Finish) (clean bool, err error) {
+	for _, r := range end.Results {
+		if r.State == ingest.Done {
+			continue
+		}
+		// Before its object goes: should this attempt die on the way, the next one does not take the
+		// dataset for done, which Redis may have as committed even if this attempt never heard so.
+		err := whileAway(ctx, func(ctx context.Context) error { return a.claim.Lease.Commit(ctx, r) })
+		if err != nil {
+			return false, fmt.Errorf("withdrawing dataset %s: %w", r.Dataset, asLeaseLoss(err))
+		}
+	}
 	err = a.clean(ctx, end)
 	if ingest.HasCode(err, ingest.LeaseLost) {
 		return false, err
@@ -185,6 +200,7 @@ func (a *attempt) end(ctx context.Context, f jobstore.Finish) error {
 	if err != nil {
 		return fmt.Errorf("finishing the job: %w", err)
 	}
+	a.ended = job.Status
 	a.log.Info("job ended", "status", job.Status, "rows", job.Progress.Rows, "bytes", job.Progress.Bytes)
 	if err := a.Broker.PublishEvent(ctx, ingest.EventOf(job), a.delivery.Traceparent); err != nil {
 		a.log.Warn("the completion event waits for the reconciler", "error", err)

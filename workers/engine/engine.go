@@ -156,7 +156,7 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 	}
 
 	log := e.Log.With("job_id", cmd.JobID, "request_id", cmd.RequestID)
-	claim, adopted, err := e.claim(accepting, cmd)
+	claim, err := e.claim(accepting, cmd)
 	switch {
 	case accepting.Err() != nil && err != nil:
 		log.Info("giving a command back: the worker stops before it could claim the job", "cause", err)
@@ -175,21 +175,21 @@ func (e *Engine) handle(accepting, working context.Context, d *broker.Delivery) 
 		log.Debug("parking a command", "outcome", claim.Outcome, "retry_after", claim.RetryAfter)
 		e.park(working, d, cmd.JobID, claim.RetryAfter)
 	default:
-		e.attempt(working, d, claim, adopted, log)
+		e.attempt(working, d, claim, log)
 	}
 }
 
 // claim claims the job of the command. While Redis is away it holds on, and with it the
 // delivery: a worker that cannot claim must not consume. It fails when ctx ends, and when the job
 // store can make nothing of the command.
-func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.Claim, adopted bool, err error) {
+func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (jobstore.Claim, error) {
 	// One nonce for all tries: a claim whose answer was lost, or that a frozen server carries out long
 	// after, is this one.
 	request := jobstore.ClaimRequest{Command: cmd, Worker: e.Worker, Nonce: jobstore.NewNonce()}
 	for wait := newBackoff(); ; {
 		claim, err := e.Jobs.Claim(ctx, request)
 		if err == nil && claim.Outcome != jobstore.Unknown {
-			return claim, request.Adopt, nil
+			return claim, nil
 		}
 		if err == nil {
 			// Redis lost its memory of the job, or the job is long over. Adopt it; the manifest
@@ -199,11 +199,11 @@ func (e *Engine) claim(ctx context.Context, cmd ingest.Command) (claim jobstore.
 			continue
 		}
 		if !errors.Is(err, jobstore.ErrUnavailable) {
-			return jobstore.Claim{}, false, err
+			return jobstore.Claim{}, err
 		}
 		e.Log.Warn("claiming a job failed; trying again", "job_id", cmd.JobID, "error", err)
 		if !wait.sleep(ctx) {
-			return jobstore.Claim{}, false, context.Cause(ctx)
+			return jobstore.Claim{}, context.Cause(ctx)
 		}
 	}
 }

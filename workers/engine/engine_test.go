@@ -328,15 +328,7 @@ func TestManifestSpeaksForAForgottenJob(t *testing.T) {
 	first := s.end(s.submit().ID)
 	stop()
 
-	// Another prefix is a Redis that knows nothing.
-	var cfg struct{ Jobs jobstore.Config }
-	stacktest.Load(t, &cfg, "INGESTA_REDIS_PREFIX=forgetful-"+s.vhost)
-	forgetful, err := jobstore.Open(cfg.Jobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { forgetful.Close() })
-	s.jobs, s.parts.Jobs = forgetful, forgetful
+	s.forget()
 	s.start()
 	s.publish(first.Command())
 	job := s.end(first.ID)

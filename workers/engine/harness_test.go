@@ -258,6 +258,19 @@ func (s *system) store(settings ...string) *upload.Store {
 	return lake
 }
 
+// forget has engine and test go on with a Redis that knows nothing.
+func (s *system) forget() {
+	s.t.Helper()
+	var cfg struct{ Jobs jobstore.Config }
+	stacktest.Load(s.t, &cfg, "INGESTA_REDIS_PREFIX=forgetful-"+s.vhost)
+	forgetful, err := jobstore.Open(cfg.Jobs)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { forgetful.Close() })
+	s.jobs, s.parts.Jobs = forgetful, forgetful
+}
+
 // through has the engine use S3 with these settings; the tests themselves go on as before.
 func (s *system) through(settings []string) { s.parts.Lake = s.store(settings...) }
 

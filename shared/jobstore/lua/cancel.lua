@@ -23,6 +23,9 @@ if status == 'queued' then
   redis.call('HSET', job, 'cancelled_by', nonce)
   withdraw(job)
   conclude(job, id, 'cancelled', ARGV[3], ARGV[4], tonumber(ARGV[5]))
+  if number(job, 'attempt') > 0 then -- attempts may have left objects behind, and their command be lost
+    outbox_add('command', id)
+  end
   return {'cancelled', redis.call('HGETALL', job)}
 end
 if redis.call('HSETNX', job, 'cancel', '1') == 1 then

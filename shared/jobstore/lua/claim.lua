@@ -10,9 +10,9 @@
 -- ARGV[7]   '1' to create the job from its command when it is unknown, with
 -- ARGV[8…]  database, requested_by, request_id, retry_of, catalog_digest, targets (final keys), created_ms
 --
--- Returns {outcome, wait in ms, fields}; outcome is claimed, exhausted (claimed, but it failed as
--- often as it may), over, busy, early or unknown. The wait of a job that is over is until it is
--- forgotten.
+-- Returns {outcome, wait in ms, fields, present time}; outcome is claimed, exhausted (claimed, but it
+-- failed as often as it may), over, busy, early or unknown. The wait of a job that is over is until it
+-- is forgotten.
 
 local id, nonce = ARGV[1], ARGV[2]
 local job = job_key(id)
@@ -24,7 +24,7 @@ if not status then
   end
   status = 'queued'
   redis.call('HSET', job, 'id', id, 'database', ARGV[8], 'requested_by', ARGV[9], 'request_id', ARGV[10],
-    'retry_of', ARGV[11], 'catalog_digest', ARGV[12], 'targets', ARGV[13], 'created_ms', ARGV[14], 'status', status)
+    'retry_of', ARGV[11], 'catalog_digest', ARGV[12], 'targets', ARGV[13], 'created_ms', ARGV[14], 'status', status, 'adopted', '1')
   enlist_anew(entry(id, tonumber(ARGV[14])), ARGV[8], status)
 end
 
@@ -32,7 +32,7 @@ end
 outbox_remove('command', id)
 
 local function answer(outcome, wait)
-  return {outcome, wait, redis.call('HGETALL', job)}
+  return {outcome, wait, redis.call('HGETALL', job), now}
 end
 
 local function granted()
