@@ -353,10 +353,12 @@ func TestLastAttemptSucceeds(t *testing.T) {
 	s := newSystem(t, exports{}, "INGESTA_LEASE=50ms", "INGESTA_MAX_FAILURES=1")
 	job := s.submit()
 	s.died(job, "users", "compras")
-	s.start()
+	stop := s.start()
 	if got := s.end(job.ID); got.Status != ingest.Success {
 		t.Errorf("the job ended as %s (%s), want success: every dataset was committed", got.Status, got.Error)
 	}
-	s.drained()
-	s.dead(0)
+	stop() // the delivery is settled
+	if waiting, err := s.waiting(); err != nil || waiting != 0 {
+		t.Errorf("%d messages wait (%v), want none, and no dead letter", waiting, err)
+	}
 }
