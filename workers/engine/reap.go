@@ -29,7 +29,8 @@ func (e *Engine) reap(ctx context.Context) {
 
 // reapRound aborts the uploads that are old enough, stand at keys that jobs of this database write,
 // are not being written by this process, and are of no job that is still open: another worker may
-// be writing those. While S3 or Redis cannot say so, it aborts none.
+// be writing those. While S3 or Redis cannot say so, it aborts none. One that cannot be aborted does
+// not keep it from the others.
 func (e *Engine) reapRound(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.ReapInterval, errors.New("a round of the reaper timed out"))
 	defer cancel()
@@ -42,15 +43,20 @@ func (e *Engine) reapRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var problems []error
 	for _, u := range stale {
 		if open[u.Key] {
 			continue
 		}
 		if err := e.Lake.AbortUpload(ctx, u); err != nil {
-			return fmt.Errorf("reaping the upload %s: %w", u.ID, err)
+			problems = append(problems, fmt.Errorf("reaping the upload %s: %w", u.ID, err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
 		}
 		e.metrics.reaped.Inc()
 		e.Log.Info("an upload was reaped that nobody worked on", "key", u.Key, "upload_id", u.ID, "age_seconds", u.Age.Seconds())
 	}
-	return nil
+	return errors.Join(problems...)
 }

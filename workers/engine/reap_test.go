@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -171,5 +172,47 @@ func TestReaperSparesAJobOfTheMoment(t *testing.T) {
 	}
 	if err := s.engine().reapRound(t.Context()); err != nil || len(s.uploads()) != 1 {
 		t.Errorf("reaping: %v, %d uploads are left, want that of the new job", err, len(s.uploads()))
+	}
+}
+
+// An upload that S3 does not let go keeps none of the others from going, in this round already.
+func TestReaperGoesOn(t *testing.T) {
+	proxy, settings := proxied(t)
+	s := newSystem(t, exports{}, "INGESTA_REAP_AGE=10ms")
+	s.through(settings)
+	const stuck = "mysql/compras_20250102_153045.csv" // the first that S3 lists
+	s.upload(stuck)
+	s.upload(forgotten)
+	s.aged()
+	proxy.seen = func(r *http.Request) {
+		proxy.away.Store(r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, stuck))
+	}
+	e := s.engine()
+	if err := e.reapRound(t.Context()); err == nil {
+		t.Error("the round does not tell of the upload that stays")
+	}
+	if left := s.uploads(); !slices.Equal(left, []string{stuck}) || reaped(t, e) != 1 {
+		t.Errorf("the uploads left are at %q, and %v were reaped", left, reaped(t, e))
+	}
+}
+
+// A round whose time is over aborts no more.
+func TestReaperEnds(t *testing.T) {
+	proxy, settings := proxied(t)
+	s := newSystem(t, exports{}, "INGESTA_REAP_AGE=10ms")
+	s.through(settings)
+	s.upload(forgotten)
+	s.upload(forgotten)
+	s.aged()
+	ctx, cancel := context.WithCancel(t.Context())
+	proxy.seen = func(r *http.Request) {
+		if r.Method == http.MethodDelete {
+			cancel()
+			proxy.away.Store(true)
+		}
+	}
+	err := s.engine().reapRound(ctx)
+	if problems, ok := err.(interface{ Unwrap() []error }); !ok || len(problems.Unwrap()) != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("the round ended with %v, want one upload that could not be aborted", err)
 	}
 }
