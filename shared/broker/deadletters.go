@@ -179,12 +179,25 @@ func (e *epoch) takeTurn(ctx context.Context) (*amqp.Channel, error) {
 
 // giveTurn lets the next one read.
 func (e *epoch) giveTurn(ch *amqp.Channel) {
-	// An error means that the connection is gone, and the queue with it.
-	_ = e.within(e.timing.answer, "ending a turn to read", func() error {
+	defer func() { e.closeChannel(ch) }()
+	if e.deleteTurn(ch) == nil {
+		return
+	}
+	// The broker closes the channel on which it refuses something, as the look at a queue that is not
+	// there, and the turn would stay with the connection. When that is gone, the turn is too.
+	fresh, err := e.channel()
+	if err != nil {
+		return
+	}
+	ch = fresh
+	_ = e.deleteTurn(ch)
+}
+
+func (e *epoch) deleteTurn(ch *amqp.Channel) error {
+	return e.within(e.timing.answer, "ending a turn to read", func() error {
 		_, err := ch.QueueDelete(deadTurn, false, false, false)
 		return err
 	})
-	e.closeChannel(ch)
 }
 
 // readyDead returns how many dead letters nobody holds.

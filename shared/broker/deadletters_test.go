@@ -330,6 +330,28 @@ func TestDeadLettersUnavailable(t *testing.T) {
 	}
 }
 
+// A reader that found no queue has given its turn back: others need not wait for its next one.
+func TestDeadLettersUnavailableToAll(t *testing.T) {
+	t.Parallel()
+	h := newCemetery(t)
+	brokers := []*broker.Broker{h.start(), h.start()}
+	if _, err := h.channel().QueueDelete(broker.DeadQueue, false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	show := func(broker.DeadLetter) { t.Error("a letter was shown") }
+	if _, err := brokers[0].DeadLetters(t.Context(), 1, show); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("without its queue: %v, want ErrUnavailable", err)
+	}
+	stacktest.Eventually(t, "the queue is declared again", func() bool {
+		_, err := h.channel().QueueDeclarePassive(broker.DeadQueue, true, false, false, false, nil)
+		return err == nil
+	})
+	brokers[1].Impatient(time.Second)
+	if _, err := brokers[1].DeadLetters(t.Context(), 1, show); err != nil {
+		t.Errorf("reading with another broker: %v", err)
+	}
+}
+
 // A broker that takes no messages still shows what it has.
 func TestDeadLettersUnderAnAlarm(t *testing.T) {
 	t.Parallel()
