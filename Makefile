@@ -31,7 +31,7 @@ test: up ## all tests, on the real servers of the local stack, with the race det
 
 .PHONY: faults
 faults: stack-tool ## break everything that can break, 25 ways; writes .local/faults.json
-	go test -tags faults -count=1 -timeout 60m -v -run 'TestFaults|TestTenBrokerRestarts' ./deploy/e2e $(if $(QUICK),-args -quick)
+	go test -tags faults -count=1 -timeout 60m -v -run 'TestFaults|TestTenBrokerRestarts|TestFrozenSource' ./deploy/e2e $(if $(QUICK),-args -quick)
 
 .PHONY: soak
 soak: stack-tool ## random jobs under random faults, and a look at every row after; writes .local/soak.json

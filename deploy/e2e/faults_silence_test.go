@@ -12,6 +12,9 @@ import (
 // A database server that is frozen in mid-stream closes no connection and sends nothing. The worker
 // gives it up, the job is not held for ever, and a later attempt delivers every row.
 func TestFrozenSource(t *testing.T) {
+	if *quick {
+		t.Skip("not one of the quick half")
+	}
 	servers := testbed.Up(t, "faults")
 	for db, prefix := range map[ingest.Database]string{
 		ingest.MongoDB: "MONGO", ingest.MySQL: "SOURCE_MYSQL", ingest.PostgreSQL: "POSTGRES",
