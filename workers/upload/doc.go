@@ -17,8 +17,15 @@
 //   - Every request has a bounded time and a bounded number of tries.
 //
 // Not guaranteed: a server that ignores If-None-Match silently cannot be told from one that
-// honours it. A reply of CreateMultipartUpload that is lost leaves an empty upload behind until
-// AbortStale, the reaper (see StaleUploads) or a life-cycle rule of the bucket removes it.
+// honours it. A reply of CreateMultipartUpload that is lost may leave an empty upload behind: Complete
+// sweeps it up if the object was begun by another try; if none succeeded, or the object is not
+// completed, it stays until AbortStale, the reaper (see StaleUploads) or a life-cycle rule of the
+// bucket removes it.
+//
+// Delete looks at the object and then deletes it if its ETag is the same. The ETag does not tell two
+// attempts apart that wrote the same bytes, and a server without conditional deletes tells none
+// apart: what a later attempt completes between the look and the moment the deletion takes effect,
+// be it one that stalls on its way, is deleted too.
 //
 // Errors are *ingest.Error: StorageUnavailable (transient), StorageDenied, ObjectConflict and
 // LeaseLost. When the caller's context ended, its cause is returned instead.

@@ -197,7 +197,7 @@ const deleteTries = 3
 
 // Delete removes the object at key if it is of owner's job and not of a later attempt; that one
 // is LeaseLost. No object, and an object of anyone else, is left as it is and no error. It is
-// safe to repeat.
+// safe to repeat. See the package's guarantees for a later attempt that completes just then.
 func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
 	for try := 1; ; try++ {
 		found, err := s.head(ctx, key)
@@ -220,9 +220,9 @@ func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
 	}
 }
 
-// Discard removes what owner's job has at key: its uploads, but for those that this process is
-// working on in owner's name, and its object, unless it is of a later attempt; that one is
-// LeaseLost. It is safe to repeat.
+// Discard removes what owner's job has at key: every upload at exactly this key, of whatever job,
+// but for those that this process is working on in owner's name (see AbortStale), and the object as
+// Delete does. It is safe to repeat.
 func (s *Store) Discard(ctx context.Context, key string, owner Owner) error {
 	if err := s.AbortStale(ctx, key, owner); err != nil {
 		return err
