@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,14 +61,21 @@ func workerDies(t *testing.T, servers *testbed.Servers) string {
 	}
 	first.Kill()
 
-	sys.Work(ingest.PostgreSQL)
+	again := servers.NewLake(t)
+	second := again.HoldAt(t, testbed.UploadPart, 1)
+	sys.Work(ingest.PostgreSQL, again.Env()...)
+	sys.Signal("the second attempt sends a part of its own", second.Reached())
+	if uploads := sys.Uploads(); len(uploads) != 1 {
+		t.Errorf("while the second attempt exports, the uploads under way are %v; want its own alone, for it has aborted that of the dead worker", uploads)
+	}
+	second.Open()
 	job := sys.Ended(id)
 	if job.Status != ingest.Success || job.Attempt != 2 || job.Fence <= before.Fence || job.Attempts[0].Outcome != ingest.OutcomeExpired {
 		t.Errorf("the job ended as %s in attempt %d with fence %d after %d: %+v; want a success of the second attempt, the first expired",
 			job.Status, job.Attempt, job.Fence, before.Fence, job.Attempts)
 	}
 	if uploads := sys.Uploads(); len(uploads) > 0 {
-		t.Errorf("the upload of the dead worker is left: %v; the second attempt should have aborted it", uploads)
+		t.Errorf("the uploads %v are left; want none", uploads)
 	}
 	sys.RequireSound()
 	return fmt.Sprintf("Killed in the middle of an object of %d bytes; the second attempt aborted the upload and exported it again.", job.Results[0].Bytes)
@@ -406,7 +415,8 @@ func manyCopies(t *testing.T, servers *testbed.Servers) string {
 
 // Workers and the gateway are told to end while there is plenty to do. A worker finishes what it can
 // within the grace and hands the rest back; nothing of that counts as a failure, of which no job may
-// have a single one here. The gateway answers what it has begun: every job it made is a 202.
+// have a single one here. The gateway answers what it has begun: every job it made is a 202. When it
+// is killed instead, whoever repeats a request gets the job that the request had made.
 func terminated(t *testing.T, servers *testbed.Servers) string {
 	const mayTake = testbed.Grace + 5*time.Second
 	sys := servers.NewSystem(t, "INGESTA_MAX_FAILURES=1")
@@ -439,21 +449,27 @@ func terminated(t *testing.T, servers *testbed.Servers) string {
 		t.Errorf("the job that outlasts the grace ended as %s in attempt %d: %+v; want it handed back, and a success of the second attempt", job.Status, job.Attempt, job.Attempts)
 	}
 
-	// One worker after the other, while several clients ask for more than is done.
-	clients := load(sys, 8)
-	sys.Eventually("there is a load", func() bool { return len(sys.Accepted()) >= 40 })
+	// The next worker and the gateway at once, while clients ask for more.
+	asking := newAskers(sys, 8)
+	asking.await(40)
 	sys.Work(ingest.PostgreSQL, "INGESTA_CONCURRENCY=4")
 	staying.Terminate()
-	endsWell(t, staying, mayTake)
 	sys.Gateway.Terminate()
 	endsWell(t, sys.Gateway, 25*time.Second)
-	clients.Wait()
-	accepted := sys.Accepted()
-	made, err := sys.Redis().ZCard(t.Context(), "{"+sys.Prefix+"}:index:all").Result()
-	if err != nil || int(made) != len(accepted) {
-		t.Errorf("the gateway made %d jobs (%v), and told of %d; want every one told", made, err, len(accepted))
-	}
+	sys.Eventually("every job that the gateway has made is told", func() bool { return made(sys) == len(sys.Accepted()) })
+	endsWell(t, staying, mayTake)
 	sys.StartGateway()
+
+	// What a gateway that is killed has not answered, its clients ask for again.
+	asking.await(20)
+	sys.Gateway.Kill()
+	sys.StartGateway()
+	asking.await(20)
+	asking.stop()
+	accepted := sys.Accepted()
+	if n := made(sys); n != len(accepted) {
+		t.Errorf("there are %d jobs, and %d were told; a request that was repeated must get the job it had made", n, len(accepted))
+	}
 
 	handedBack := 0
 	for _, id := range accepted {
@@ -468,21 +484,55 @@ func terminated(t *testing.T, servers *testbed.Servers) string {
 		}
 	}
 	sys.RequireSound()
-	return fmt.Sprintf("Two workers and the gateway were told to end with %d jobs about; each ended with code 0 (the first after %.1f s, with a grace of %v), attempts handed back: %d, lost or counted as a failure: none.",
+	return fmt.Sprintf("Two workers and the gateway were told to end, and the gateway was killed once, with %d jobs about; who was told ended with code 0 (the first after %.1f s, with a grace of %v), attempts handed back: %d, lost or counted as a failure: none.",
 		len(accepted), took.Seconds(), testbed.Grace, handedBack)
 }
 
-// load has clients ask for small jobs, one after the other each, until the gateway takes no more.
-func load(sys *testbed.System, clients int) *sync.WaitGroup {
+// askers ask for small jobs, one after the other each, and repeat a request under its key until it
+// is answered with 202.
+type askers struct {
+	sys  *testbed.System
+	stop func()
+}
+
+func newAskers(sys *testbed.System, n int) askers {
+	const pause = 50 * time.Millisecond // before a repetition
+	ctx, cancel := context.WithCancel(sys.T().Context())
 	var asking sync.WaitGroup
-	for range clients {
+	for range n {
 		asking.Go(func() {
-			for status := http.StatusAccepted; status == http.StatusAccepted; {
-				status, _, _ = sys.Post("/api/ingesta/"+string(ingest.PostgreSQL), `{"datasets":["`+testbed.Small+`"]}`, nil)
+			for ctx.Err() == nil {
+				key := http.Header{"Idempotency-Key": {rand.Text()}}
+				for sys.T().Context().Err() == nil {
+					status, _, _ := sys.Post("/api/ingesta/"+string(ingest.PostgreSQL), `{"datasets":["`+testbed.Small+`"]}`, key)
+					if status == http.StatusAccepted {
+						break
+					}
+					<-time.After(pause)
+				}
 			}
 		})
 	}
-	return &asking
+	stop := sync.OnceFunc(func() { cancel(); asking.Wait() })
+	sys.T().Cleanup(stop)
+	return askers{sys, stop}
+}
+
+// await waits until so many more jobs are accepted.
+func (a askers) await(more int) {
+	a.sys.T().Helper()
+	enough := len(a.sys.Accepted()) + more
+	a.sys.Eventually(fmt.Sprintf("%d jobs are accepted", enough), func() bool { return len(a.sys.Accepted()) >= enough })
+}
+
+// made returns how many jobs the gateway has made, told or not.
+func made(sys *testbed.System) int {
+	sys.T().Helper()
+	n, err := sys.Redis().ZCard(sys.T().Context(), "{"+sys.Prefix+"}:index:all").Result()
+	if err != nil {
+		sys.T().Fatal(err)
+	}
+	return int(n)
 }
 
 // endsWell wants the process, which was told to end, to do so within the limit and with code 0.
