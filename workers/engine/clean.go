@@ -30,16 +30,17 @@ func (a *attempt) clean(ctx context.Context, end jobstore.Finish) error {
 	}
 	job := a.claim.Job
 	job.Status, job.Results = end.Status, end.Results
-	return a.removeLeftovers(ctx, job, a.owner)
+	return a.removeLeftovers(ctx, job, a.owner, a.guard)
 }
 
 // removeLeftovers removes from S3 what a job that ended so must not have there: every object and
 // upload but those of the datasets that are done, and of a job of which nothing is left the
 // manifest as well. That one goes first: it is what readers go by, and never names what is gone.
-// What is of a later attempt than owner's stays, and is LeaseLost. It is safe to repeat.
-func (e *Engine) removeLeftovers(ctx context.Context, job ingest.Job, owner upload.Owner) error {
+// What is of a later attempt than owner's stays, and is LeaseLost. guard is asked before each object
+// goes. It is safe to repeat.
+func (e *Engine) removeLeftovers(ctx context.Context, job ingest.Job, owner upload.Owner, guard func(context.Context) error) error {
 	if job.Status == ingest.Failed || job.Status == ingest.Cancelled {
-		if err := e.Lake.Delete(ctx, upload.ManifestKey(job.Database, job.ID), owner); err != nil {
+		if err := e.Lake.Delete(ctx, upload.ManifestKey(job.Database, job.ID), owner, guard); err != nil {
 			return fmt.Errorf("removing the manifest: %w", err)
 		}
 	}
@@ -48,7 +49,7 @@ func (e *Engine) removeLeftovers(ctx context.Context, job ingest.Job, owner uplo
 		if r.State == ingest.Done && job.Status != ingest.Cancelled {
 			continue
 		}
-		if err := e.Lake.Discard(ctx, r.Key, owner); err != nil {
+		if err := e.Lake.Discard(ctx, r.Key, owner, guard); err != nil {
 			problems = append(problems, fmt.Errorf("removing what is left of dataset %s: %w", r.Dataset, err))
 		}
 	}
@@ -100,5 +101,6 @@ func (e *Engine) cleanUp(ctx context.Context, job ingest.Job) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, concludeTimeout, errors.New("removing what a job left in S3 timed out"))
 	defer cancel()
-	return e.removeLeftovers(ctx, job, upload.EveryAttempt(job.ID))
+	unguarded := func(context.Context) error { return nil } // nobody holds a lease of a job that has ended
+	return e.removeLeftovers(ctx, job, upload.EveryAttempt(job.ID), unguarded)
 }

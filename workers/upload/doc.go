@@ -22,10 +22,10 @@
 // completed, it stays until AbortStale, the reaper (see StaleUploads) or a life-cycle rule of the
 // bucket removes it.
 //
-// Delete looks at the object and then deletes it if its ETag is the same. The ETag does not tell two
-// attempts apart that wrote the same bytes, and a server without conditional deletes tells none
-// apart: what a later attempt completes between the look and the moment the deletion takes effect,
-// be it one that stalls on its way, is deleted too.
+// Delete looks at the object, asks the guard, and deletes it if its ETag is still the same. The ETag
+// does not tell two attempts apart that wrote the same bytes, and a server without conditional
+// deletes tells none apart: what a later attempt completes between the guard's answer and the moment
+// the deletion takes effect, be it one that stalls on its way, is deleted too.
 //
 // Errors are *ingest.Error: StorageUnavailable (transient), StorageDenied, ObjectConflict and
 // LeaseLost. When the caller's context ended, its cause is returned instead.

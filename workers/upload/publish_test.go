@@ -248,15 +248,29 @@ func TestDeleteRemovesOnlyTheJobsObject(t *testing.T) {
 	l.put("foreign", nil, "x")
 
 	for _, k := range []string{"mine", "mine", "absent", "other", "foreign"} {
-		if err := l.Delete(t.Context(), k, owner("job", 2)); err != nil {
+		if err := l.Delete(t.Context(), k, owner("job", 2), unguarded); err != nil {
 			t.Errorf("deleting %s: %v", k, err)
 		}
 	}
-	wantCode(t, l.Delete(t.Context(), "later", owner("job", 2)), ingest.LeaseLost, false)
+	wantCode(t, l.Delete(t.Context(), "later", owner("job", 2), unguarded), ingest.LeaseLost, false)
 	for k, want := range map[string]bool{"mine": false, "later": true, "other": true, "foreign": true} {
 		if _, ok := l.read(k); ok != want {
 			t.Errorf("object %s is there: %v; want %v", k, ok, want)
 		}
+	}
+}
+
+// The bytes of two attempts may be the same, and so their ETags: it is the guard that knows.
+func TestDeleteAsksTheGuardAfterItsLook(t *testing.T) {
+	l := newLake(t)
+	l.mustWrite(key, owner("job", 1), []byte("x"))
+	took := errors.New("another attempt took the job over")
+	err := l.Delete(t.Context(), key, owner("job", 1), func(context.Context) error {
+		l.mustWrite(key, owner("job", 2), []byte("x"))
+		return took
+	})
+	if _, ok := l.read(key); !errors.Is(err, took) || !ok {
+		t.Errorf("deleting: %v, and the object of the later attempt is there: %v", err, ok)
 	}
 }
 
@@ -265,7 +279,7 @@ func TestDiscardRemovesEverythingOfAJob(t *testing.T) {
 	l.mustWrite(key, owner("job", 1), []byte("x"))
 	l.create(key, owner("job", 2))
 	for range 2 {
-		if err := l.Discard(t.Context(), key, EveryAttempt("job")); err != nil {
+		if err := l.Discard(t.Context(), key, EveryAttempt("job"), unguarded); err != nil {
 			t.Fatal(err)
 		}
 	}

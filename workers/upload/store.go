@@ -197,8 +197,9 @@ const deleteTries = 3
 
 // Delete removes the object at key if it is of owner's job and not of a later attempt; that one
 // is LeaseLost. No object, and an object of anyone else, is left as it is and no error. It is
-// safe to repeat. See the package's guarantees for a later attempt that completes just then.
-func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
+// safe to repeat. guard is asked between the look at the object and its deletion, and its error
+// keeps the object. See the package's guarantees for a later attempt that completes after that.
+func (s *Store) Delete(ctx context.Context, key string, owner Owner, guard func(context.Context) error) error {
 	for try := 1; ; try++ {
 		found, err := s.head(ctx, key)
 		if err != nil {
@@ -209,6 +210,9 @@ func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
 			return nil
 		case newer:
 			return leaseLost(key)
+		}
+		if err := guard(ctx); err != nil {
+			return err
 		}
 		err = s.remove(ctx, key, found.etag)
 		if err == nil {
@@ -223,11 +227,11 @@ func (s *Store) Delete(ctx context.Context, key string, owner Owner) error {
 // Discard removes what owner's job has at key: every upload at exactly this key, of whatever job,
 // but for those that this process is working on in owner's name (see AbortStale), and the object as
 // Delete does. It is safe to repeat.
-func (s *Store) Discard(ctx context.Context, key string, owner Owner) error {
+func (s *Store) Discard(ctx context.Context, key string, owner Owner, guard func(context.Context) error) error {
 	if err := s.AbortStale(ctx, key, owner); err != nil {
 		return err
 	}
-	return s.Delete(ctx, key, owner)
+	return s.Delete(ctx, key, owner, guard)
 }
 
 // remove deletes the object if it still has this ETag. A server that does not know conditional
