@@ -130,7 +130,7 @@ func (k *soak) database(i int) ingest.Database { return testbed.Databases()[i/wo
 func (k *soak) client(ctx context.Context, random *rand.Rand) {
 	for ctx.Err() == nil {
 		db := testbed.Databases()[random.IntN(3)]
-		body, key := "", ""
+		body := ""
 		switch n := random.IntN(100); {
 		case n < 8: // both datasets
 		case n < 16:
@@ -140,8 +140,7 @@ func (k *soak) client(ctx context.Context, random *rand.Rand) {
 		}
 		header := http.Header{}
 		if random.IntN(2) == 0 {
-			key = strconv.FormatUint(random.Uint64(), 36)
-			header.Set("Idempotency-Key", key)
+			header.Set("Idempotency-Key", strconv.FormatUint(random.Uint64(), 36))
 		}
 		cancel, pause := random.IntN(100) < 5, time.Duration(random.IntN(1500))*time.Millisecond
 		if id := k.ask(ctx, "/api/ingesta/"+string(db), body, header); id != "" {
