@@ -50,6 +50,7 @@ func (g *running) bury(n int, before func(ingest.Command)) {
 	buried := make(chan struct{}, n)
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = b.Run(ctx) })
+	stacktest.Eventually(g.t, "the worker can bury", func() bool { return b.Ready(ctx) == nil })
 	parts.Go(func() {
 		_ = b.Consume(ctx, ingest.MySQL, 1, func(ctx context.Context, d *broker.Delivery) {
 			if command, err := ingest.DecodeCommand(d.Body); err == nil {

@@ -402,7 +402,7 @@ func TestStrangeDeadLetters(t *testing.T) {
 		letter("twin", "{}"), letter("twin", "{}"),
 		amqp.Publishing{Body: make([]byte, 12<<20)}, // takes longer on its way than the doubt that it comes
 	)
-	b.Doubt(10 * time.Millisecond)
+	b.Doubt(100 * time.Millisecond)
 	letters, total := read(t, b, 50)
 	if total != 8 || len(letters) != 8 {
 		t.Fatalf("read %d of %d letters, want 8", len(letters), total)
