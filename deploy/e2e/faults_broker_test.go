@@ -266,22 +266,34 @@ func memoryAlarm(t *testing.T, servers *testbed.Servers) string {
 		slack          = 2 * time.Second // for a busy machine
 		prompt         = time.Second
 	)
-	var took []time.Duration
-	for range requests {
+	ask := func() (answer, time.Duration) {
 		begun := time.Now()
 		a := post(sys, ingest.PostgreSQL, testbed.Small, "")
-		took = append(took, time.Since(begun))
-		if a.status != http.StatusServiceUnavailable || a.Code != jobs.BrokerUnavailable && a.Code != jobs.Unconfirmed {
-			t.Errorf("under the alarm a request is answered with %+v; want a 503", a)
+		return a, time.Since(begun)
+	}
+	// A broker tells a connection of the alarm when it next publishes: the first request finds out.
+	a, longest := ask()
+	if a.status != http.StatusServiceUnavailable || a.Code != jobs.BrokerUnavailable && a.Code != jobs.Unconfirmed {
+		t.Errorf("the first request under the alarm is answered with %+v; want a 503", a)
+	}
+	sys.Eventually("the gateway says that the broker takes no messages", func() bool {
+		status, body := sys.Gateway.Get("/ready")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "it takes no messages")
+	})
+	var took []time.Duration
+	for range requests - 1 {
+		a, d := ask()
+		took = append(took, d)
+		if a.status != http.StatusServiceUnavailable || a.Code != jobs.BrokerUnavailable || len(a.JobIDs) > 0 {
+			t.Errorf("under the alarm that is known a request is answered with %+v; want a 503 without a job", a)
 		}
 	}
-	slices.Sort(took)
-	median, longest := took[len(took)/2], took[len(took)-1]
-	if longest > confirmTimeout+slack {
+	median := slices.Sorted(slices.Values(took))[len(took)/2]
+	if longest = max(longest, slices.Max(took)); longest > confirmTimeout+slack {
 		t.Errorf("a request under the alarm took %v; want the confirm timeout of %v at most", longest, confirmTimeout)
 	}
 	if median > prompt {
-		t.Errorf("half of the requests under the alarm took %v and more; want them refused at once", median)
+		t.Errorf("half of the requests under the alarm that is known took %v and more; want them refused at once", median)
 	}
 
 	gate.Open()
@@ -296,8 +308,8 @@ func memoryAlarm(t *testing.T, servers *testbed.Servers) string {
 	sys.Eventually("the gateway is ready again", sys.Gateway.Ready)
 	sys.Ended(sys.Submit(ingest.PostgreSQL, testbed.Small))
 	sys.RequireSound()
-	return fmt.Sprintf("%d requests were answered with 503, the slowest after %v, half of them within %v; the job ended under the alarm, its event came after it.",
-		requests, longest.Round(time.Millisecond), median.Round(time.Millisecond))
+	return fmt.Sprintf("%d requests were answered with 503, the slowest after %v (the first one met the alarm), half of the others within %v; the job ended under the alarm, its event came after it.",
+		requests, longest.Round(time.Millisecond), median.Round(time.Microsecond))
 }
 
 // A broker short of disk reads nothing from publishers either. What ends meanwhile is told after.
@@ -505,7 +517,8 @@ func consumerTimesOut(t *testing.T, servers *testbed.Servers) string {
 // another in it.
 func consumerCancelled(t *testing.T, servers *testbed.Servers) string {
 	const within = 10 * time.Second
-	sys := servers.NewSystem(t, "INGESTA_REPUBLISH_AFTER=5s")
+	// The gateway, whose publish would find the queue missing, comes too late to be the one that mends.
+	sys := servers.NewSystem(t, "INGESTA_REPUBLISH_AFTER=12s")
 	lake := servers.NewLake(t)
 	worker := sys.Work(ingest.MySQL, append(lake.Env(), "INGESTA_CONCURRENCY=1")...)
 	sys.Baseline()
@@ -575,10 +588,13 @@ func unreadableCommands(t *testing.T, servers *testbed.Servers) string {
 		}
 	}
 	sys.ExpectDeadLetters(len(letters))
-	sys.Eventually("they all are among the dead letters", func() bool {
+	sys.Eventually("they all are among the dead letters, unless one of them became a job", func() bool {
 		depths, err := sys.Depths()
-		return err == nil && depths[broker.DeadQueue].Messages == len(letters)
+		return err == nil && depths[broker.DeadQueue].Messages == len(letters) || len(jobsListed(t, sys)) > 0
 	})
+	if made := jobsListed(t, sys); len(made) > 0 {
+		t.Fatalf("a command that nobody gave became the job %v", made)
+	}
 	dead := map[string]testbed.Message{}
 	for _, m := range sys.Take(broker.DeadQueue, len(letters), true) {
 		dead[m.Properties.MessageID] = m
