@@ -42,7 +42,7 @@ func run[C any, S engine.Source](
 		About: "Consumes the commands for " + string(database) + " and exports its datasets to S3.\n" +
 			"With the argument run it exports once, without broker and Redis: see " + name + " run --help.",
 		Check: func(cfg settings) error {
-			_, err := configured(cfg.Worker.CatalogFile, database)
+			_, _, err := cfg.Worker.Rules.load(database)
 			return err
 		},
 		Address: func(cfg settings) string { return cfg.Worker.Address() },
@@ -64,7 +64,7 @@ func once[C any, S engine.Source](
 ) int {
 	type settings struct {
 		Upload      upload.Config
-		CatalogFile string             `env:"CATALOG_FILE"`
+		Rules       Rules
 		KeyTemplate ingest.KeyTemplate `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
 		Source      C
 	}
@@ -80,7 +80,7 @@ func once[C any, S engine.Source](
 			})
 		},
 		Check: func(cfg settings) error {
-			db, err := configured(cfg.CatalogFile, database)
+			_, db, err := cfg.Rules.load(database)
 			if err != nil {
 				return err
 			}
@@ -109,17 +109,4 @@ func once[C any, S engine.Source](
 			return nil
 		},
 	}.Execute(ctx, process)
-}
-
-// configured returns what the catalog says of the worker's database.
-func configured(file string, database ingest.Database) (catalog.Database, error) {
-	datasets, err := catalog.Load(file)
-	if err != nil {
-		return catalog.Database{}, fmt.Errorf("CATALOG_FILE: %w", err)
-	}
-	db, ok := datasets.Database(database)
-	if !ok {
-		return catalog.Database{}, fmt.Errorf("CATALOG_FILE: the catalog has no database %q: add it, or run the worker of one it has", database)
-	}
-	return db, nil
 }

@@ -39,6 +39,10 @@ func TestArguments(t *testing.T) {
 	if err := os.WriteFile(other, []byte("version: 1\ndatabases:\n  - name: oracle\n    datasets:\n      - {name: users, table: users}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	masked := filepath.Join(t.TempDir(), "datasets.yaml")
+	if err := os.WriteFile(masked, []byte("version: 1\ndatabases:\n  - name: mysql\n    datasets:\n      - {name: users, table: users, columns: [{name: dni, mask: hash}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name    string
 		args    []string
@@ -55,6 +59,9 @@ func TestArguments(t *testing.T) {
 			program.ExitUsage, "", []string{"SOURCE_MYSQL_PORT", "WORKER_PORT", "INGESTA_LEASE_GIVE_UP (30s) must be shorter than INGESTA_LEASE (20s)", "INGESTA_GRACE", "INGESTA_S3_ATTEMPTS", "INGESTA_UPLOAD_PARALLEL"}},
 		{"a catalog of other databases", []string{"--check-config"}, []string{"CATALOG_FILE=" + other}, program.ExitUsage, "", []string{`no database "mysql"`}},
 		{"the same when serving", nil, []string{"CATALOG_FILE=" + other}, program.ExitUsage, "", []string{`no database "mysql"`}},
+		{"a hash without salt", []string{"--check-config"}, []string{"CATALOG_FILE=" + masked}, program.ExitUsage, "", []string{"INGESTA_MASK_SALT: the salt is not set", "dni of mysql/users"}},
+		{"a hash without salt, once", []string{"run"}, []string{"CATALOG_FILE=" + masked}, program.ExitUsage, "", []string{"INGESTA_MASK_SALT: the salt is not set"}},
+		{"a hash with salt", []string{"--check-config"}, []string{"CATALOG_FILE=" + masked, "INGESTA_MASK_SALT=sixteen bytes..."}, program.ExitOK, "the configuration is valid\n", nil},
 		{"unknown dataset", []string{"run", "--dataset", "usuarios"}, nil, program.ExitUsage, "", []string{"choose from users, compras"}},
 		{"key template", []string{"run"}, []string{"INGESTA_KEY_TEMPLATE={database}/{object}.csv"}, program.ExitUsage, "", []string{"lacks {stamp}"}},
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pharmavida/ingesta/shared/broker"
-	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/shared/jobstore"
@@ -25,14 +24,14 @@ import (
 
 // Config is the configuration of every worker, beside that of its source.
 type Config struct {
-	Mode        config.Mode `env:"INGESTA_ENV" envDefault:"development"` // loading refuses sample passwords in production
-	Host        string      `env:"WORKER_HOST"`                          // address to listen on; empty: all
-	Port        int         `env:"WORKER_PORT" envDefault:"8081"`        // health and metrics
-	CatalogFile string      `env:"CATALOG_FILE"`                         // empty: the built-in catalog
-	Jobs        jobstore.Config
-	Broker      broker.Config
-	Upload      upload.Config
-	Engine      engine.Config
+	Mode   config.Mode `env:"INGESTA_ENV" envDefault:"development"` // loading refuses sample passwords in production
+	Host   string      `env:"WORKER_HOST"`                          // address to listen on; empty: all
+	Port   int         `env:"WORKER_PORT" envDefault:"8081"`        // health and metrics
+	Rules  Rules
+	Jobs   jobstore.Config
+	Broker broker.Config
+	Upload upload.Config
+	Engine engine.Config
 }
 
 // Address returns the address of the health listener.
@@ -53,9 +52,9 @@ func (c Config) Validate() error {
 // Run serves the database until ctx ends, then settles what it runs. A source, broker, Redis or
 // S3 that is away does not stop it: it says so on /ready and goes on when they are back.
 func Run(ctx context.Context, cfg Config, database ingest.Database, source engine.Source, log *slog.Logger) error {
-	datasets, err := catalog.Load(cfg.CatalogFile)
+	datasets, _, err := cfg.Rules.load(database)
 	if err != nil {
-		return fmt.Errorf("loading the catalog: %w", err)
+		return err
 	}
 	jobs, err := jobstore.Open(cfg.Jobs)
 	if err != nil {

@@ -24,7 +24,11 @@ type (
 		Object  string   `json:"object"`
 		Kind    string   `json:"kind"`              // table, collection or query
 		Sources []string `json:"sources"`           // the tables or collections it reads
-		Columns []string `json:"columns,omitempty"` // absent: every column of the table that may be exported
+		Columns []string `json:"columns,omitempty"` // of the file; absent: every column of the table that may be exported
+		Exclude []string `json:"exclude,omitempty"` // columns left out on purpose
+
+		// Columns whose values are masked, and how.
+		Masks map[string]string `json:"masks,omitempty"`
 	}
 )
 
@@ -41,7 +45,7 @@ func (a *API) datasets(c echo.Context) error {
 }
 
 func detailsOf(d catalog.Dataset) datasetDetails {
-	details := datasetDetails{Name: d.Name, Object: d.Object, Kind: "query", Sources: d.Sources()}
+	details := datasetDetails{Name: d.Name, Object: d.Object, Kind: "query", Sources: d.Sources(), Exclude: d.Exclude}
 	switch {
 	case d.Table != "":
 		details.Kind = "table"
@@ -49,8 +53,15 @@ func detailsOf(d catalog.Dataset) datasetDetails {
 		details.Kind = "collection"
 	}
 	for _, column := range d.Columns {
-		if d.Withholds(column.Name) == "" {
-			details.Columns = append(details.Columns, column.Name)
+		if d.Withholds(column.Name) != "" {
+			continue
+		}
+		details.Columns = append(details.Columns, column.Label())
+		if !column.Mask.IsZero() {
+			if details.Masks == nil {
+				details.Masks = map[string]string{}
+			}
+			details.Masks[column.Label()] = column.Mask.String()
 		}
 	}
 	return details

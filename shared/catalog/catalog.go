@@ -44,17 +44,26 @@ type Dataset struct {
 	Query      string   // SELECT statement, without a trailing semicolon
 	Requires   []string // tables that a Query reads: checked before it runs
 
+	// Where keeps the rows for which it is true, of a table or a collection: a condition in the
+	// server's SQL, or MongoDB's filter in Extended JSON.
+	Where string
+	// OrderBy is the order of the rows of a table or a collection; empty is the server's own.
+	OrderBy []Order
+
 	// Columns are exported in this order. Empty means all columns of the table, as the server
 	// lists them; never empty for a query or a collection.
 	Columns []Column
-	// Allow names sensitive columns that are exported all the same, see Sensitive.
+	// Exclude names columns that are not exported: of a table without Columns, or fields of a
+	// collection that are known and left out on purpose.
+	Exclude []string
+	// Allow names sensitive columns that are exported all the same, see Withholds.
 	Allow []string
 }
 
-// Column is one column to export.
-type Column struct {
-	Name string
-	JSON bool // the text of this column is a JSON document, whatever type the server gives it
+// Order is one column to order by.
+type Order struct {
+	Column     string
+	Descending bool
 }
 
 // sensitive matches column names that are withheld unless allowed.
@@ -63,10 +72,14 @@ var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n)a|cl
 // Withholds returns the rule that keeps the named column of this dataset out of the file, or ""
 // when it may be exported.
 func (d Dataset) Withholds(column string) string {
-	if sensitive.MatchString(column) && !slices.Contains(d.Allow, column) {
+	switch {
+	case slices.Contains(d.Exclude, column):
+		return "excluded"
+	case sensitive.MatchString(column) && !slices.Contains(d.Allow, column):
 		return "sensitive_name"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Sources returns the tables or collections that must exist before the dataset is read.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,6 +86,20 @@ func TestParseErrors(t *testing.T) {
 		{"two statements", head + "      - name: a\n        query: SELECT 1; DROP TABLE a\n        requires: [a]\n        columns: [x]\n", "f.yaml:6: query: want one statement"},
 		{"query without requires", head + "      - name: a\n        query: SELECT x FROM a\n        columns: [x]\n", "f.yaml:6: requires: "},
 		{"query without columns", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n", "f.yaml:5: columns: "},
+		{"sensitive and excluded", head + "      - name: a\n        table: a\n        columns: [id]\n        exclude: [x]\n", `f.yaml:8: exclude: goes with a table that lists no columns: leave "x" out`},
+		{"excluded and declared", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        exclude: [x]\n", `"x" stands among the columns`},
+		{"excluded of a query", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n        columns: [x]\n        exclude: [y]\n", "f.yaml:9: exclude: goes with a table"},
+		{"bad new name", head + "      - name: a\n        table: a\n        columns: [{name: x, as: 'y z'}]\n", `f.yaml:7: as: "y z" is no identifier`},
+		{"new name twice", head + "      - name: a\n        table: a\n        columns: [x, {name: y, as: x}]\n", `f.yaml:7: columns: the file's column "x" stands already on line 7`},
+		{"unknown mask", head + "      - name: a\n        table: a\n        columns: [{name: x, mask: blur}]\n", `f.yaml:7: mask: "blur" is no mask: use hash, redact, last4`},
+		{"masked and sensitive", head + "      - name: a\n        table: a\n        columns: [{name: token, mask: hash}]\n", `f.yaml:7: columns: "token" looks sensitive`},
+		{"condition that breaks out", head + "      - name: a\n        table: a\n        where: 1=1) OR (1=1\n", "f.yaml:7: where: a ) closes more than was opened"},
+		{"condition of a query", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n        columns: [x]\n        where: x > 1\n", "f.yaml:9: where: goes with a table or a collection"},
+		{"empty condition", head + "      - name: a\n        table: a\n        where: ''\n", "f.yaml:7: where: the condition is empty"},
+		{"filter in SQL", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        where: x > 1\n", "f.yaml:8: where: want MongoDB's filter"},
+		{"order of a query", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n        columns: [x]\n        order_by: [x]\n", "f.yaml:9: order_by: goes with a table or a collection"},
+		{"bad order", head + "      - name: a\n        table: a\n        order_by: [x down]\n", `f.yaml:7: order_by: "x down": want a column`},
+		{"order by an expression", head + "      - name: a\n        table: a\n        order_by: ['sleep(9)']\n", `f.yaml:7: order_by: "sleep(9)" is no identifier`},
 		{"requires without query", head + "      - name: a\n        table: a\n        requires: [b]\n", "f.yaml:7: requires: goes with a query"},
 	}
 	for _, tt := range tests {
@@ -97,6 +112,47 @@ func TestParseErrors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Rules of columns and rows arrive as they were written.
+func TestRules(t *testing.T) {
+	c, err := Parse("f.yaml", []byte(`
+version: 1
+databases:
+  - name: mysql
+    datasets:
+      - name: users
+        table: users
+        where: email LIKE '%;%' AND (edad > 18)
+        order_by: [distrito desc, id]
+        columns: [id, {name: dni, as: documento, mask: hash}, {name: perfil, json: true}]
+      - {name: all, table: users, exclude: [telefono]}
+  - name: mongodb
+    datasets:
+      - {name: m, collection: m, columns: [_id], exclude: [notas.internas], where: '{"edad": {"$gt": 18}}'}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mysql, _ := c.Database("mysql")
+	users, _ := mysql.Dataset("users")
+	if got := fmt.Sprint(users.OrderBy); got != "[{distrito true} {id false}]" {
+		t.Errorf("the order is %s", got)
+	}
+	if users.Where != "email LIKE '%;%' AND (edad > 18)" {
+		t.Errorf("the condition is %s", users.Where)
+	}
+	described := users.Columns[1].Describe(ingest.TypeInteger, "int(11)")
+	if want := (ingest.Column{Name: "documento", Source: "dni", Type: ingest.TypeText, SourceType: "int(11)", Mask: "hash"}); described != want {
+		t.Errorf("the masked column is described as %+v, want %+v", described, want)
+	}
+	if got := users.Columns[0].Describe(ingest.TypeInteger, "int(11)"); got != (ingest.Column{Name: "id", Type: ingest.TypeInteger, SourceType: "int(11)"}) {
+		t.Errorf("the plain column is described as %+v", got)
+	}
+	all, _ := mysql.Dataset("all")
+	if rule := all.Withholds("telefono"); rule != "excluded" {
+		t.Errorf("the excluded column is withheld by %q", rule)
 	}
 }
 

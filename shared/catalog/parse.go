@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -36,12 +37,17 @@ type (
 		Collection scalar       `yaml:"collection"`
 		Query      scalar       `yaml:"query"`
 		Requires   []scalar     `yaml:"requires"`
+		Where      scalar       `yaml:"where"`
+		OrderBy    []scalar     `yaml:"order_by"`
 		Columns    []columnForm `yaml:"columns"`
+		Exclude    []scalar     `yaml:"exclude"`
 		Allow      []scalar     `yaml:"allow"`
 	}
 	columnForm struct {
 		Name scalar
+		As   scalar
 		JSON bool
+		Mask scalar
 	}
 	scalar struct {
 		text string
@@ -57,13 +63,13 @@ func (s *scalar) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// UnmarshalYAML reads a column: its name, or a mapping of name and json.
+// UnmarshalYAML reads a column: its name, or a mapping of name, as, json and mask.
 func (c *columnForm) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode {
 		return node.Decode(&c.Name)
 	}
 	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: want a column's name, or a mapping with name and json", node.Line)
+		return fmt.Errorf("line %d: want a column's name, or a mapping with name, as, json and mask", node.Line)
 	}
 	for i := 0; i < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
@@ -71,12 +77,16 @@ func (c *columnForm) UnmarshalYAML(node *yaml.Node) error {
 		switch key.Value {
 		case "name":
 			err = value.Decode(&c.Name)
+		case "as":
+			err = value.Decode(&c.As)
+		case "mask":
+			err = value.Decode(&c.Mask)
 		case "json":
 			if err = value.Decode(&c.JSON); err != nil {
 				err = fmt.Errorf("line %d: json: want true or false", value.Line)
 			}
 		default:
-			err = fmt.Errorf("line %d: unknown key %q: a column has name and json", key.Line, key.Value)
+			err = fmt.Errorf("line %d: unknown key %q: a column has name, as, json and mask", key.Line, key.Value)
 		}
 		if err != nil {
 			return err
@@ -220,21 +230,106 @@ func (c *checker) dataset(f datasetForm, names, objects map[string]int) Dataset 
 	for _, t := range f.Requires {
 		d.Requires = append(d.Requires, c.table(t, "requires"))
 	}
-	seen := map[string]int{}
-	for _, col := range f.Columns {
-		c.column(seen, col.Name)
-		d.Columns = append(d.Columns, Column{Name: col.Name.text, JSON: col.JSON})
-	}
 	for _, a := range f.Allow {
 		d.Allow = append(d.Allow, a.text)
 	}
-	for _, col := range f.Columns {
-		if rule := d.Withholds(col.Name.text); rule != "" {
-			c.complain(col.Name.line, "columns", "%q looks sensitive and is never exported by accident: name it under allow as well if it must be", col.Name.text)
+	d.Columns = c.columns(f, d)
+	for _, name := range f.Exclude {
+		c.identifier(name, "exclude")
+		d.Exclude = append(d.Exclude, name.text)
+	}
+	c.exclusions(f, d)
+	c.source(f, d)
+	d.Where, d.OrderBy = c.condition(f, d), c.order(f, d)
+	return d
+}
+
+// columns checks the columns' names, in the source and in the file, and their rules.
+func (c *checker) columns(f datasetForm, d Dataset) (columns []Column) {
+	names, labels := map[string]int{}, map[string]int{}
+	for _, form := range f.Columns {
+		col := Column{Name: form.Name.text, As: form.As.text, JSON: form.JSON, Mask: Mask{kind: form.Mask.text}}
+		if d.Withholds(col.Name) != "" {
+			c.complain(form.Name.line, "columns", "%q looks sensitive and is never exported by accident: name it under allow as well if it must be", col.Name)
+		}
+		if form.As.line > 0 && !isIdentifier(col.As) {
+			c.complain(form.As.line, "as", "%q is no identifier: use letters, digits, _, $ and -", col.As)
+		} else if c.identifier(form.Name, "columns") && c.once(names, col.Name, form.Name.line, "column") {
+			c.once(labels, col.Label(), form.Name.line, "the file's column")
+		}
+		if form.Mask.line > 0 && !slices.Contains(maskKinds, col.Mask.kind) {
+			c.complain(form.Mask.line, "mask", "%q is no mask: use %s", col.Mask.kind, strings.Join(maskKinds, ", "))
+		}
+		columns = append(columns, col)
+	}
+	return columns
+}
+
+// once complains of what stands for the second time, and reports whether it is the first.
+func (c *checker) once(seen map[string]int, name string, line int, what string) bool {
+	first, repeated := seen[name]
+	if repeated {
+		c.complain(line, "columns", "%s %q stands already on line %d", what, name, first)
+		return false
+	}
+	seen[name] = line
+	return true
+}
+
+// exclusions checks that what is excluded would be exported otherwise.
+func (c *checker) exclusions(f datasetForm, d Dataset) {
+	for _, name := range f.Exclude {
+		switch {
+		case d.Query != "" || len(d.Columns) > 0 && d.Collection == "":
+			c.complain(name.line, "exclude", "goes with a table that lists no columns: leave %q out of the columns instead", name.text)
+		case slices.ContainsFunc(d.Columns, func(col Column) bool { return col.Name == name.text }):
+			c.complain(name.line, "exclude", "%q stands among the columns", name.text)
 		}
 	}
-	c.source(f, d)
-	return d
+}
+
+// condition checks the rule that chooses rows.
+func (c *checker) condition(f datasetForm, d Dataset) string {
+	where := strings.TrimSpace(f.Where.text)
+	if f.Where.line == 0 {
+		return ""
+	}
+	switch {
+	case d.Query != "":
+		c.complain(f.Where.line, "where", "goes with a table or a collection: put the condition into the query")
+	case where == "":
+		c.complain(f.Where.line, "where", "the condition is empty")
+	case d.Collection != "":
+		if err := checkFilter(where); err != nil {
+			c.complain(f.Where.line, "where", "%v", err)
+		}
+	default:
+		if err := checkSQL(where); err != nil {
+			c.complain(f.Where.line, "where", "%v", err)
+		}
+	}
+	return where
+}
+
+// order reads the columns to order by: each its name, and perhaps asc or desc.
+func (c *checker) order(f datasetForm, d Dataset) (orders []Order) {
+	for _, form := range f.OrderBy {
+		if d.Query != "" {
+			c.complain(form.line, "order_by", "goes with a table or a collection: put the order into the query")
+			return nil
+		}
+		name, direction, _ := strings.Cut(strings.TrimSpace(form.text), " ")
+		direction = strings.ToLower(strings.TrimSpace(direction))
+		if direction != "" && direction != "asc" && direction != "desc" {
+			c.complain(form.line, "order_by", "%q: want a column, and perhaps asc or desc after it", form.text)
+			continue
+		}
+		if !c.identifier(scalar{text: name, line: form.line}, "order_by") {
+			continue
+		}
+		orders = append(orders, Order{Column: name, Descending: direction == "desc"})
+	}
+	return orders
 }
 
 // source checks that the dataset says in exactly one way where its rows come from.
@@ -255,8 +350,8 @@ func (c *checker) source(f datasetForm, d Dataset) {
 		c.table(f.Collection, "collection")
 	case !readForm.MatchString(d.Query):
 		c.complain(f.Query.line, "query", "want a statement that begins with SELECT or WITH")
-	case strings.Contains(d.Query, ";"):
-		c.complain(f.Query.line, "query", "want one statement without a semicolon")
+	case checkSQL(d.Query) != nil:
+		c.complain(f.Query.line, "query", "%v", checkSQL(d.Query))
 	case len(d.Requires) == 0:
 		c.complain(f.Query.line, "requires", "name the tables that the query of dataset %q reads", d.Name)
 	}
@@ -277,16 +372,13 @@ func (c *checker) table(name scalar, key string) string {
 	return name.text
 }
 
-// column checks a column's name, which in MongoDB may be a dotted path.
-func (c *checker) column(seen map[string]int, name scalar) {
+// identifier checks the name of a column, which in MongoDB may be a dotted path.
+func (c *checker) identifier(name scalar, key string) bool {
 	for part := range strings.SplitSeq(name.text, ".") {
 		if !isIdentifier(part) {
-			c.complain(max(name.line, 1), "columns", "%q is no identifier: use letters, digits, _, $ and -", name.text)
-			return
+			c.complain(max(name.line, 1), key, "%q is no identifier: use letters, digits, _, $ and -", name.text)
+			return false
 		}
 	}
-	if first, repeated := seen[name.text]; repeated {
-		c.complain(name.line, "columns", "column %q stands already on line %d", name.text, first)
-	}
-	seen[name.text] = name.line
+	return true
 }

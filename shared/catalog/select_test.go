@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,19 +25,28 @@ func TestSelect(t *testing.T) {
 		withheld string
 		err      string // part of it
 	}{
-		{"all", Dataset{}, source, "[{{id false} 0} {{nombre false} 1} {{id false} 0}]", "[{password sensitive_name}]", ""},
-		{"declared, in their order", Dataset{Columns: columns("nombre", "id")}, source, "[{{nombre true} 1} {{id false} 0}]", "[]", ""},
-		{"declared and sensitive", Dataset{Columns: columns("password", "id")}, source, "[{{id false} 0}]", "[{password sensitive_name}]", ""},
-		{"allowed", Dataset{Columns: columns("password"), Allow: []string{"password"}}, source, "[{{password false} 2}]", "[]", ""},
+		{"all", Dataset{}, source, "[id0 nombre1 id0]", "[{password sensitive_name}]", ""},
+		{"declared, in their order", Dataset{Columns: columns("nombre", "id")}, source, "[nombre1 id0]", "[]", ""},
+		{"declared and sensitive", Dataset{Columns: columns("password", "id")}, source, "[id0]", "[{password sensitive_name}]", ""},
+		{"allowed", Dataset{Columns: columns("password"), Allow: []string{"password"}}, source, "[password2]", "[]", ""},
 		{"missing", Dataset{Name: "users", Columns: columns("id", "apodo")}, source, "[]", "[]", `"apodo" does not exist in dataset "users"`},
 		{"missing and sensitive", Dataset{Name: "users", Columns: columns("token")}, source, "[]", "[]", `"token" does not exist`},
 		{"nothing left", Dataset{Name: "users"}, source[2:3], "[]", "[]", `dataset "users" has no column that may be exported`},
+		{"excluded", Dataset{Exclude: []string{"nombre"}}, source, "[id0 id0]", "[{nombre excluded} {password sensitive_name}]", ""},
+		{"excluded and missing", Dataset{Name: "users", Exclude: []string{"apodo"}}, source, "[]", "[]", `"apodo", which dataset "users" excludes, does not exist`},
+		{"a field excluded of a collection", Dataset{Collection: "c", Columns: columns("id"), Exclude: []string{"apodo"}}, source, "[id0]", "[{apodo excluded}]", ""},
+		{"ordered", Dataset{Columns: columns("id"), OrderBy: []Order{{"password", true}}}, source, "[id0]", "[]", ""},
+		{"ordered by a missing column", Dataset{Name: "users", OrderBy: []Order{{"apodo", false}}}, source, "[]", "[]", `"apodo", by which dataset "users" is ordered, does not exist`},
 		{"an empty source", Dataset{Name: "users"}, nil, "[]", "[]", "no column that may be exported"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			selected, withheld, err := test.dataset.Select(test.source)
-			if got := fmt.Sprint(selected); got != test.selected {
+			chosen := make([]string, len(selected))
+			for i, s := range selected {
+				chosen[i] = s.Name + strconv.Itoa(s.At)
+			}
+			if got := fmt.Sprint(chosen); got != test.selected {
 				t.Errorf("selected %s, want %s", got, test.selected)
 			}
 			if got := fmt.Sprint(withheld); got != test.withheld {

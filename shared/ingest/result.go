@@ -21,8 +21,10 @@ const (
 // Column describes one exported column.
 type Column struct {
 	Name       string `json:"name"`
-	Type       string `json:"type"`        // type in the file, see the CSV dialect
-	SourceType string `json:"source_type"` // type in the database, in its own words
+	Source     string `json:"source,omitempty"` // its name in the database, where that is another
+	Type       string `json:"type"`             // type in the file, see the CSV dialect
+	SourceType string `json:"source_type"`      // type in the database, in its own words
+	Mask       string `json:"mask,omitempty"`   // the rule that hides its values, see package catalog
 }
 
 // Withheld names a column of the source that was kept out of the file, and the rule that did it.

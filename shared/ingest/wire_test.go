@@ -20,7 +20,7 @@ func sample() Job {
 		ID: "0194-job", Database: MySQL, Status: Partial, RequestedBy: "system", CreatedAt: accepted, StartedAt: accepted, FinishedAt: accepted.Add(time.Minute), Attempt: 2,
 		Results: Results{
 			{Dataset: "users", Key: "mysql/users_20250102_153045.csv", State: Done, URL: "s3://b/mysql/users_20250102_153045.csv", Rows: 0, Bytes: 12, SHA256: "ab", Format: "CSV",
-				Columns: []Column{{"id", "integer", "bigint"}}, Withheld: []Withheld{{"password", "sensitive_name"}}, Snapshot: &Snapshot{At: accepted, Consistent: true}},
+				Columns: []Column{{Name: "id", Type: "integer", SourceType: "bigint"}}, Withheld: []Withheld{{"password", "sensitive_name"}}, Snapshot: &Snapshot{At: accepted, Consistent: true}},
 			{Dataset: "compras", Key: "k", State: Exporting, Rows: 7, Bytes: 70, EstimatedRows: 100, RowsPerSecond: 3.5},
 			{Dataset: "b", Key: "k2", State: Broken, Code: TableNotFound, Error: `table "b" does not exist`},
 			{Dataset: "a", Key: "k3", State: Pending},

@@ -37,6 +37,21 @@ func appendQuoted[T string | []byte](dst []byte, s T, from int) []byte {
 	return append(dst, '"')
 }
 
+// appendPlain appends the text of a field that is not NULL: without its quotes, if it has any.
+func appendPlain(dst, field []byte) []byte {
+	if field[0] != '"' {
+		return append(dst, field...)
+	}
+	for rest := field[1 : len(field)-1]; ; {
+		at := bytes.IndexByte(rest, '"')
+		if at < 0 {
+			return append(dst, rest...)
+		}
+		dst = append(dst, rest[:at+1]...)
+		rest = rest[at+2:] // a quote within is doubled
+	}
+}
+
 // appendFloat appends f as PostgreSQL spells it: an exponent where the first digit stands before
 // 10^-4, or at 10^15 (10^6 in single precision) and beyond.
 func appendFloat(dst []byte, f float64, bits int) []byte {

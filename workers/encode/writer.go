@@ -29,10 +29,13 @@ type Writer struct {
 	sink   io.Writer
 	buf    []byte       // whole records, then the beginning of the current one
 	start  int          // where the current record begins in buf
+	field  int          // where the field written last begins in buf
 	fields int          // of the current record, so far
 	rows   int64        // whole records
 	blank  int64        // records that are an empty line
 	json   bytes.Buffer // scratch of JSON
+	plain  []byte       // scratch of Mask: a field without its quotes
+	masked []byte       // scratch of Mask: what was made of it
 	err    error        // of the sink
 }
 
@@ -147,6 +150,26 @@ func (w *Writer) UUID(id [16]byte) {
 	}
 }
 
+// Mask is what hides a field's text. Append appends what it makes of the text, and keeps nothing
+// of it.
+type Mask interface {
+	Append(dst, text []byte) []byte
+}
+
+// Mask replaces the field written last by what m makes of its text. A NULL stays.
+func (w *Writer) Mask(m Mask) {
+	field := w.buf[w.field:]
+	if len(field) == 0 {
+		return
+	}
+	w.plain = appendPlain(w.plain[:0], field)
+	w.masked = m.Append(w.masked[:0], w.plain)
+	w.buf = appendText(w.buf[:w.field], w.masked)
+	if cap(w.plain) > keepAt {
+		w.plain, w.masked = nil, nil
+	}
+}
+
 // EndRow ends the record. Now and then it passes the records so far to the sink; its error is the
 // sink's, unchanged. After an error the Writer drops what it is given.
 func (w *Writer) EndRow() error {
@@ -207,6 +230,7 @@ func (w *Writer) separate() {
 		w.buf = append(w.buf, ',')
 	}
 	w.fields++
+	w.field = len(w.buf)
 }
 
 // AppendHeader appends the header record of the columns to dst.

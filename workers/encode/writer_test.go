@@ -193,6 +193,42 @@ func TestGiantRecordIsNotKept(t *testing.T) {
 	}
 }
 
+// marker is a mask that shows what it was given.
+type marker struct{}
+
+func (marker) Append(dst, text []byte) []byte {
+	return append(append(append(dst, '<'), text...), '>')
+}
+
+func TestMask(t *testing.T) {
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	w.Null()
+	w.Mask(marker{})
+	w.Int(5)
+	w.Mask(marker{})
+	w.Text([]byte(`a "b", c`))
+	w.Mask(marker{})
+	w.Text(nil)
+	w.Mask(marker{})
+	w.Text([]byte("plain"))
+	if err := w.EndRow(); err != nil {
+		t.Fatal(err)
+	}
+	w.JSON([]byte(`{"a": "\""}`))
+	w.Mask(marker{})
+	if err := w.EndRow(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	const want = `,<5>,"<a ""b"", c>",<>,plain` + "\n" + `"<{""a"":""\""""}>"` + "\n"
+	if out.String() != want {
+		t.Errorf("got  %s\nwant %s", &out, want)
+	}
+}
+
 func TestErrorOfSinkStays(t *testing.T) {
 	broken := errors.New("broken")
 	w := NewWriter(&chunks{err: broken})
@@ -222,6 +258,7 @@ func TestRecordsAllocateNothing(t *testing.T) {
 		w.Time(stamp)
 		w.Hex(text)
 		w.UUID([16]byte{1})
+		w.Mask(marker{})
 		w.Null()
 		_ = w.EndRow()
 	}

@@ -60,6 +60,9 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 	r = x.board.get(i)
 	r.State, r.URL, r.Format = ingest.Done, x.lake.URL(r.Key), "CSV"
 	r.Rows, r.Bytes, r.SHA256 = tally.Rows, receipt.Bytes, receipt.SHA256
+	if tally.Columns != nil {
+		r.Columns = tally.Columns
+	}
 	r.Warnings, r.RowsPerSecond, r.FinishedAt = tally.Warnings, 0, time.Now().UTC()
 	return r, nil
 }

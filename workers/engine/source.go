@@ -60,4 +60,8 @@ type Sink interface {
 type Tally struct {
 	Rows     int64    // exactly the records written
 	Warnings []string // what a reader of the file must know, one sentence each
+
+	// Columns are those of the Extraction again, with types that only reading could tell. Nil when
+	// there is nothing to add.
+	Columns []ingest.Column
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
-	"github.com/pharmavida/ingesta/workers/encode"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
@@ -115,7 +114,7 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	for i, s := range selected {
 		columns[i] = s.Column
 		// A field has no declared type: each document may hold another one.
-		e.Columns = append(e.Columns, ingest.Column{Name: s.Name, Type: encode.TypeText, SourceType: "bson"})
+		e.Columns = append(e.Columns, ingest.Column{Name: s.Name, Type: ingest.TypeText, SourceType: "bson"})
 	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) {
 		if s.lost != nil {

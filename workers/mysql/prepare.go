@@ -12,7 +12,6 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
-	"github.com/pharmavida/ingesta/workers/encode"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
@@ -202,7 +201,7 @@ func choose(d catalog.Dataset, all []column) (chosen []column, withheld []ingest
 	for _, s := range selected {
 		c := all[s.At]
 		if s.JSON {
-			c.fileType, c.form = encode.TypeJSON, asJSON
+			c.fileType, c.form = ingest.TypeJSON, asJSON
 		}
 		chosen = append(chosen, c)
 	}

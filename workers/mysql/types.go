@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/encode"
 )
 
@@ -40,37 +41,37 @@ func render(name, spelled string) rendering {
 	switch name {
 	case "tinyint":
 		if spelled == "tinyint(1)" {
-			return rendering{fileType: encode.TypeBoolean, form: asBoolean}
+			return rendering{fileType: ingest.TypeBoolean, form: asBoolean}
 		}
-		return rendering{fileType: encode.TypeInteger}
+		return rendering{fileType: ingest.TypeInteger}
 	case "smallint", "mediumint", "int", "bigint", "year":
-		return rendering{fileType: encode.TypeInteger}
+		return rendering{fileType: ingest.TypeInteger}
 	case "bit":
-		return rendering{fileType: encode.TypeInteger, form: asBits}
+		return rendering{fileType: ingest.TypeInteger, form: asBits}
 	case "decimal":
-		return rendering{fileType: encode.TypeDecimal, form: asDecimal}
+		return rendering{fileType: ingest.TypeDecimal, form: asDecimal}
 	case "float":
-		return rendering{fileType: encode.TypeFloat, form: asSingle, widen: true}
+		return rendering{fileType: ingest.TypeFloat, form: asSingle, widen: true}
 	case "double":
-		return rendering{fileType: encode.TypeFloat, widen: strings.Contains(spelled, "(")}
+		return rendering{fileType: ingest.TypeFloat, widen: strings.Contains(spelled, "(")}
 	case "date":
-		return rendering{fileType: encode.TypeDate, form: asDate}
+		return rendering{fileType: ingest.TypeDate, form: asDate}
 	case "datetime":
-		return rendering{fileType: encode.TypeTimestamp, form: asWallTime}
+		return rendering{fileType: ingest.TypeTimestamp, form: asWallTime}
 	case "timestamp":
-		return rendering{fileType: encode.TypeInstant, form: asInstant}
+		return rendering{fileType: ingest.TypeInstant, form: asInstant}
 	case "time":
-		return rendering{fileType: encode.TypeTime, form: asSpan}
+		return rendering{fileType: ingest.TypeTime, form: asSpan}
 	case "json":
-		return rendering{fileType: encode.TypeJSON, form: asJSON}
+		return rendering{fileType: ingest.TypeJSON, form: asJSON}
 	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector",
 		"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
 		"geomcollection", "geometrycollection":
-		return rendering{fileType: encode.TypeBinary, form: asHex}
+		return rendering{fileType: ingest.TypeBinary, form: asHex}
 	case "uuid":
-		return rendering{fileType: encode.TypeUUID}
+		return rendering{fileType: ingest.TypeUUID}
 	default:
-		return rendering{fileType: encode.TypeText}
+		return rendering{fileType: ingest.TypeText}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
-	"github.com/pharmavida/ingesta/workers/encode"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
@@ -165,7 +164,7 @@ func choose(d catalog.Dataset, all []column) (chosen []column, withheld []ingest
 	for _, s := range selected {
 		c := all[s.At]
 		if s.JSON {
-			c.fileType, c.recode = encode.TypeJSON, true
+			c.fileType, c.recode = ingest.TypeJSON, true
 		}
 		chosen = append(chosen, c)
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pharmavida/ingesta/workers/encode"
+	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 // sourceType is a type of the server, domains resolved to what they are based on.
@@ -29,41 +29,41 @@ func render(t sourceType) rendering {
 	switch {
 	case t.category == "A":
 		// Elements that are documents themselves bring their own spacing.
-		return rendering{fileType: encode.TypeJSON, cast: "to_json(%s)", recode: true}
+		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", recode: true}
 	case t.kind == "c", t.name == "hstore":
-		return rendering{fileType: encode.TypeJSON, cast: "to_json(%s)", recode: true}
+		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", recode: true}
 	}
 	switch t.name {
 	case "int2", "int4", "int8", "oid":
-		return rendering{fileType: encode.TypeInteger}
+		return rendering{fileType: ingest.TypeInteger}
 	case "numeric":
-		return rendering{fileType: encode.TypeDecimal}
+		return rendering{fileType: ingest.TypeDecimal}
 	case "money":
-		return rendering{fileType: encode.TypeDecimal, cast: "%s::numeric"}
+		return rendering{fileType: ingest.TypeDecimal, cast: "%s::numeric"}
 	case "float4", "float8":
-		return rendering{fileType: encode.TypeFloat}
+		return rendering{fileType: ingest.TypeFloat}
 	case "bool":
-		return rendering{fileType: encode.TypeBoolean, cast: "%s::text"}
+		return rendering{fileType: ingest.TypeBoolean, cast: "%s::text"}
 	case "bytea":
-		return rendering{fileType: encode.TypeBinary}
+		return rendering{fileType: ingest.TypeBinary}
 	case "date":
-		return rendering{fileType: encode.TypeDate}
+		return rendering{fileType: ingest.TypeDate}
 	case "time", "timetz":
-		return rendering{fileType: encode.TypeTime}
+		return rendering{fileType: ingest.TypeTime}
 	case "timestamp":
-		return rendering{fileType: encode.TypeTimestamp}
+		return rendering{fileType: ingest.TypeTimestamp}
 	case "timestamptz":
-		return rendering{fileType: encode.TypeInstant}
+		return rendering{fileType: ingest.TypeInstant}
 	case "interval":
-		return rendering{fileType: encode.TypeInterval}
+		return rendering{fileType: ingest.TypeInterval}
 	case "uuid":
-		return rendering{fileType: encode.TypeUUID}
+		return rendering{fileType: ingest.TypeUUID}
 	case "bit", "varbit":
-		return rendering{fileType: encode.TypeBits}
+		return rendering{fileType: ingest.TypeBits}
 	case "json", "jsonb":
-		return rendering{fileType: encode.TypeJSON, recode: true}
+		return rendering{fileType: ingest.TypeJSON, recode: true}
 	default:
-		return rendering{fileType: encode.TypeText}
+		return rendering{fileType: ingest.TypeText}
 	}
 }
 

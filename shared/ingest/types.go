@@ -1,6 +1,6 @@
-package encode
+package ingest
 
-// The types of the dialect, as ingest.Column.Type names them. They say how the text of a column
+// The types of the dialect, as Column.Type names them. They say how the text of a column
 // is to be read; NULL is possible in all of them.
 const (
 	TypeText      = "text"
