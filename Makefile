@@ -37,6 +37,12 @@ faults: stack-tool ## break everything that can break, 25 ways; writes .local/fa
 soak: stack-tool ## random jobs under random faults, and a look at every row after; writes .local/soak.json
 	go test -tags soak -count=1 -timeout 0 -v -run TestSoak ./deploy/e2e -args -minutes $(or $(MINUTES),2) -seed $(or $(SEED),0)
 
+##@ Speed (on servers of its own; see deploy/bench)
+
+.PHONY: bench
+bench: stack-tool ## measure the system against the databases' own clients and the original's method; writes .local/bench.json
+	@go build -o bin/local/bench ./deploy/bench && bin/local/bench
+
 ##@ Development
 
 LINTER := bin/local/golangci-lint
@@ -126,6 +132,9 @@ images: ## build our images with Docker
 #? DEMO_ROWS=N        up: N productos, users, compras and recetas (at most 50,000), N/3 ofertas and medicos
 #? DEMO_DOCUMENTS=N   up: N recetas, whatever DEMO_ROWS says
 #? MINUTES=N, SEED=N  soak: how long (2), and which choices (0: new ones, whose seed is printed)
+#? ROUNDS=N, CASES=RE bench: how often everything is measured (5); only the cases whose names match
+#? SCALE=F, KEEP=1    bench: a fraction of the rows, for a quick look; leave its servers running
+#? WATCH=COMMAND      bench: run beside each export, with the worker's $PID and the $SUBJECT, such as a profiler
 #? QUICK=1            faults: the quick half alone
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
