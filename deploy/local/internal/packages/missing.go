@@ -25,6 +25,7 @@ var needs = []need{
 	{"mariadb-server", []string{"/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db", "/usr/bin/mariadb"}},
 	{"redis-server", []string{"/usr/bin/redis-server"}},
 	{"rabbitmq-server", []string{"/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd"}},
+	{"python3", []string{"/usr/bin/python3"}},                         // for tests that read the files as scripts do
 	{"libfaketime", []string{"/usr/lib/*/faketime/libfaketime.so.1"}}, // for tests that set a server's clock
 }
 

@@ -1,0 +1,7 @@
+// Package readers holds the files of the lake against readers that are not ours: PostgreSQL's
+// COPY, Python's csv and DuckDB, a columnar engine, beside the strict reader of the conformance
+// suite. All of them must see the same rows, and DuckDB also the same values when it is told the
+// types that the manifest names.
+//
+// It has tests only.
+package readers
