@@ -5,7 +5,7 @@ package ingest
 const (
 	TypeText      = "text"
 	TypeInteger   = "integer"   // whole, may need 64 bits without a sign
-	TypeDecimal   = "decimal"   // exact; from PostgreSQL also NaN and Infinity
+	TypeDecimal   = "decimal"   // exact; also NaN and Infinity, from MongoDB also with an exponent: 1E+3
 	TypeFloat     = "float"     // double or single precision; also NaN, Infinity and -Infinity
 	TypeBoolean   = "boolean"   // true, false
 	TypeDate      = "date"      // YYYY-MM-DD

@@ -81,21 +81,22 @@ func appendTime(dst []byte, t time.Time) []byte {
 	if before {
 		year = 1 - year
 	}
-	dst = appendPadded(dst, year, 4)
-	dst = append(dst, '-')
-	dst = appendPadded(dst, int(month), 2)
-	dst = append(dst, '-')
-	dst = appendPadded(dst, day, 2)
-	dst = append(dst, ' ')
+	if year >= 10_000 {
+		dst = strconv.AppendInt(dst, int64(year/100), 10)
+	} else {
+		dst = appendPair(dst, year/100)
+	}
 	hour, minute, second := t.Clock()
-	dst = appendPadded(dst, hour, 2)
-	dst = append(dst, ':')
-	dst = appendPadded(dst, minute, 2)
-	dst = append(dst, ':')
-	dst = appendPadded(dst, second, 2)
+	dst = appendPair(dst, year%100)
+	dst = appendPair(append(dst, '-'), int(month))
+	dst = appendPair(append(dst, '-'), day)
+	dst = appendPair(append(dst, ' '), hour)
+	dst = appendPair(append(dst, ':'), minute)
+	dst = appendPair(append(dst, ':'), second)
 	if micros := t.Nanosecond() / 1000; micros > 0 {
-		dst = append(dst, '.')
-		dst = trimFraction(appendPadded(dst, micros, 6))
+		dst = appendPair(append(dst, '.'), micros/10_000)
+		dst = appendPair(dst, micros/100%100)
+		dst = trimFraction(appendPair(dst, micros%100))
 	}
 	dst = append(dst, "+00"...)
 	if before {
@@ -104,16 +105,9 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return dst
 }
 
-// appendPadded appends n, which is not negative, with at least width digits.
-func appendPadded(dst []byte, n, width int) []byte {
-	for limit := 10; width > 1; width-- {
-		if n < limit {
-			dst = append(dst, "000000"[:width-1]...)
-			break
-		}
-		limit *= 10
-	}
-	return strconv.AppendInt(dst, int64(n), 10)
+// appendPair appends both digits of n, which is less than 100.
+func appendPair(dst []byte, n int) []byte {
+	return append(dst, byte('0'+n/10), byte('0'+n%10))
 }
 
 // trimFraction returns p without the trailing zeros of the fraction of its seconds, and without

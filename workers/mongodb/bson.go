@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // kind is a BSON type, as its byte on the wire. Zero is no type: it ends a document.
@@ -33,6 +34,56 @@ const (
 	kindMinKey    kind = 0xFF
 	kindMaxKey    kind = 0x7F
 )
+
+// alias is what the server calls the type, in $type for one.
+func (k kind) alias() string {
+	switch k {
+	case kindDouble:
+		return "double"
+	case kindString:
+		return "string"
+	case kindDocument:
+		return "object"
+	case kindArray:
+		return "array"
+	case kindBinary:
+		return "binData"
+	case kindUndefined:
+		return "undefined"
+	case kindObjectID:
+		return "objectId"
+	case kindBool:
+		return "bool"
+	case kindDate:
+		return "date"
+	case kindNull:
+		return "null"
+	case kindRegex:
+		return "regex"
+	case kindDBPointer:
+		return "dbPointer"
+	case kindCode:
+		return "javascript"
+	case kindSymbol:
+		return "symbol"
+	case kindScoped:
+		return "javascriptWithScope"
+	case kindInt32:
+		return "int"
+	case kindTimestamp:
+		return "timestamp"
+	case kindInt64:
+		return "long"
+	case kindDecimal:
+		return "decimal"
+	case kindMinKey:
+		return "minKey"
+	case kindMaxKey:
+		return "maxKey"
+	default:
+		return "missing"
+	}
+}
 
 // Subtypes of binary data.
 const (
@@ -71,38 +122,60 @@ func element(src []byte) (name []byte, v value, rest []byte, err error) {
 	if end < 0 {
 		return nil, value{}, nil, errCorrupt
 	}
-	name, v.kind, rest = src[1:1+end], kind(src[0]), src[end+2:]
-	n, err := size(v.kind, rest)
-	if err != nil {
-		return nil, value{}, nil, err
-	}
-	v.data = rest[:n]
-	return name, v, rest[n:], nil
+	v, rest, err = valueAt(src, end+2)
+	return src[1 : 1+end], v, rest, err
 }
 
-// size returns how many bytes at the beginning of src are a value of kind k.
-func size(k kind, src []byte) (int, error) {
-	n := 0
+// named reports whether the name of the first element of src is the given one.
+func named(src []byte, name string) bool {
+	end := 1 + len(name)
+	return end < len(src) && src[end] == 0 && string(src[1:end]) == name
+}
+
+// valueAt splits the first element off src, whose value begins at the given place.
+func valueAt(src []byte, at int) (v value, rest []byte, err error) {
+	k, rest := kind(src[0]), src[at:]
+	n := int(widths[k])
+	if n == varies {
+		if n, err = size(k, rest); err != nil {
+			return value{}, nil, err
+		}
+	} else if n > len(rest) {
+		return value{}, nil, errCorrupt
+	}
+	return value{kind: k, data: rest[:n]}, rest[n:], nil
+}
+
+// widths holds the size of each kind's values. Where it is not always the same, or there is no such
+// kind, it holds varies, and size knows.
+var widths = func() (all [256]uint8) {
+	for i := range all {
+		all[i] = varies
+	}
+	for width, kinds := range map[uint8][]kind{
+		0: {kindUndefined, kindNull, kindMinKey, kindMaxKey}, 1: {kindBool}, 4: {kindInt32},
+		8: {kindDouble, kindDate, kindTimestamp, kindInt64}, 12: {kindObjectID}, 16: {kindDecimal},
+	} {
+		for _, k := range kinds {
+			all[k] = width
+		}
+	}
+	return all
+}()
+
+const varies = 255
+
+// size returns how many bytes at the beginning of src are a value of kind k, which is not one of
+// those that widths knows.
+func size(k kind, src []byte) (n int, err error) {
 	switch k {
-	case kindUndefined, kindNull, kindMinKey, kindMaxKey:
-	case kindBool:
-		n = 1
-	case kindInt32:
-		n = 4
-	case kindDouble, kindDate, kindTimestamp, kindInt64:
-		n = 8
-	case kindObjectID:
-		n = 12
-	case kindDecimal:
-		n = 16
 	case kindString, kindCode, kindSymbol:
 		return stringSize(src)
 	case kindDBPointer:
-		s, err := stringSize(src)
-		if err != nil {
+		if n, err = stringSize(src); err != nil {
 			return 0, err
 		}
-		n = s + 12
+		n += 12
 	case kindDocument, kindArray:
 		doc, _, err := document(src)
 		return len(doc), err
@@ -171,6 +244,21 @@ func length(src []byte) (int, bool) {
 // text returns the bytes of a string value, without its length and its closing zero. They need
 // not be UTF-8.
 func text(data []byte) []byte { return data[4 : len(data)-1] }
+
+// int32Of, int64Of and doubleOf return the number that a value holds: int64Of also the milliseconds
+// of a date.
+func int32Of(data []byte) int32    { return int32(le.Uint32(data)) }
+func int64Of(data []byte) int64    { return int64(le.Uint64(data)) }
+func doubleOf(data []byte) float64 { return math.Float64frombits(le.Uint64(data)) }
+
+// uuidOf returns the UUID that a binary value holds, and whether it holds one.
+func uuidOf(data []byte) (id [16]byte, ok bool) {
+	subtype, content := binaryOf(data)
+	if subtype != subtypeUUID || len(content) != len(id) {
+		return id, false
+	}
+	return [16]byte(content), true
+}
 
 // binaryOf returns the subtype and the bytes of a binary value.
 func binaryOf(data []byte) (subtype byte, content []byte) {

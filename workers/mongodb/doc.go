@@ -9,15 +9,15 @@
 // columns are fields of the document; `a.b` is the field b of the document a, unless a field is
 // literally named so.
 //
-// What becomes of each BSON type in a column:
+// What becomes of each BSON type, in a column:
 //
 //	null, missing            NULL; the empty string stays ""
 //	string                   text; bytes that are not UTF-8 become U+FFFD, with a warning
 //	bool                     true, false
 //	int, long                whole number
-//	double                   shortest decimal that reads back as the same bits, NaN, Infinity
-//	decimal                  every digit, as the server prints it: 1.50, 1E+3, NaN
-//	date                     instant; before the year 1 with the suffix BC
+//	double                   shortest decimal that reads back as the same bits: -0, 1e+15, NaN, Infinity
+//	decimal                  every digit, as the server prints it: 1.50, -0, 1E+3, NaN, Infinity
+//	date                     instant, of any year; before the year 1 with the suffix BC
 //	objectId                 24 hex digits
 //	binData                  \x and hex; of subtype 4 the canonical UUID. Subtype 3 is hex: its
 //	                         byte order depends on the driver that wrote it
@@ -29,8 +29,29 @@
 // numbers and dates ISO 8601. Still the documents can be rebuilt from it. A double always shows a
 // point or an exponent (1.0), so it differs from a whole number; NaN and the infinities, dates
 // before 1970 or after 9999, and every type that JSON lacks keep their wrapper ({"$oid": …}).
-// One distinction is not kept: a long that would fit an int reads back as an int. MongoDB itself
-// compares, sorts and indexes the two as the same number.
+//
+// A field has no declared type, so the types of the columns are known at the end only. The source
+// type lists the types that were seen, in the words of $type and the most frequent first: "int",
+// "int, double". It is "null" where there was nothing but null, and "bson" where no document had
+// the field. The exported type is the one as which every value of the column can be read with
+// nothing lost that its text says:
+//
+//	int, long                            integer
+//	decimal, also with int and long      decimal
+//	double, also with int, and with
+//	long between -2⁵³ and 2⁵³            float
+//	bool, date, objectId                 boolean, instant, objectid
+//	binData                              uuid if all are UUIDs, binary if none is
+//	all that is Extended JSON            json; also strings in a column declared as JSON, if all are
+//	anything else                        text: strings, and what has no type in common
+//
+// What is not kept: of a NULL, whether the field was null or missing (a warning counts them); in a
+// column of several types, which value had which, where the text does not tell; the subtype of
+// binary data in a column; the payload of a NaN; in JSON, a long that would fit an int reads back
+// as an int, which MongoDB itself compares, sorts and indexes as the same number; the order of a
+// document's declared fields; whether `a.b` was the name of a field or a field within a. A document
+// with a field named like a wrapper ($oid) reads back as what the wrapper stands for (a warning
+// counts names that begin with $).
 //
 // A field that no column declares is never lost silently: the tally names it and counts the
 // documents that have it. Of a field that a document holds twice, the first is exported, with a

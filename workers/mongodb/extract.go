@@ -30,7 +30,7 @@ const (
 
 // extract reads the whole collection into the recorder. One goroutine fetches the next batch
 // while this one records the one before.
-func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *recorder, sink engine.Sink) (engine.Tally, error) {
+func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *recorder, sink engine.Sink) error {
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	fetched := make(chan []byte)
@@ -63,12 +63,9 @@ func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *
 	}
 	// What the sink said comes first and unchanged; then what ended the reading.
 	if fetchErr := <-ended; err == nil && fetchErr != nil {
-		return engine.Tally{}, s.failure(ctx, fmt.Errorf("reading collection %s: %w", collection.Name(), fetchErr))
+		return s.failure(ctx, fmt.Errorf("reading collection %s: %w", collection.Name(), fetchErr))
 	}
-	if err != nil {
-		return engine.Tally{}, err
-	}
-	return engine.Tally{Rows: r.rows(), Warnings: r.warnings()}, nil
+	return err
 }
 
 // errStalled is the cause when the server took too long for a batch.

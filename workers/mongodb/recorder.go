@@ -3,11 +3,10 @@ package mongodb
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -18,31 +17,26 @@ import (
 	"github.com/pharmavida/ingesta/workers/encode"
 )
 
-// recorder turns raw documents into records.
+// recorder turns raw documents into records, and notes what a reader of the file must know.
 type recorder struct {
-	csv    *encode.Writer
-	fields map[string]*field // of the document's top level
-	values []value           // of the current document, by column
-	json   []bool            // columns whose strings are JSON documents
-	ext    jsonWriter
+	csv     *encode.Writer
+	columns []column
+	values  []value // of the current document, by column
+	top     *level
+	ext     jsonWriter
 
-	undeclared map[string]*int64 // documents, by field
-	unnamed    int64             // occurrences of further undeclared fields
-	path       []byte            // scratch: the full name of an undeclared field
-	repeated   int64             // fields that a document held twice
-	bad        int64             // strings that were not UTF-8, outside of JSON
+	undeclared []*field // in the order in which they were found
+	unnamed    int64    // occurrences of further undeclared fields
+	repeated   int64    // fields that a document held twice
+	bad        int64    // strings that were not UTF-8, outside of JSON
 }
 
-// field is a declared field, or one on the way to a declared field.
-type field struct {
-	path     string
-	column   int               // of the whole value, or none
-	within   map[string]*field // declared fields of the document that it holds
-	withheld bool              // known, and kept out of the file
+// column is one column of the file.
+type column struct {
+	catalog.Column
+	mask   encode.Mask // nil for none
+	census census
 }
-
-// none is the column of a field that is not exported as a whole.
-const none = -1
 
 // maxUndeclared bounds how many undeclared fields are told apart: some collections use data as
 // field names.
@@ -50,46 +44,16 @@ const maxUndeclared = 100
 
 func newRecorder(sink io.Writer, columns []catalog.Column, withheld []ingest.Withheld) *recorder {
 	r := &recorder{
-		csv: encode.NewWriter(sink), fields: map[string]*field{}, undeclared: map[string]*int64{},
-		values: make([]value, len(columns)), json: make([]bool, len(columns)),
+		csv: encode.NewWriter(sink), columns: make([]column, len(columns)),
+		values: make([]value, len(columns)), top: newLevel(columns, withheld),
 	}
 	for i, c := range columns {
-		r.json[i] = c.JSON
-		for _, f := range r.declare(c.Name) {
-			f.column = i
-		}
-	}
-	for _, w := range withheld {
-		for _, f := range r.declare(w.Name) {
-			f.withheld = true
+		r.columns[i].Column = c
+		if !c.Mask.IsZero() {
+			r.columns[i].mask = c.Mask
 		}
 	}
 	return r
-}
-
-// declare makes the fields that a column's name can mean: the one of that very name, and with
-// dots in it the one inside of other documents.
-func (r *recorder) declare(name string) []*field {
-	declared := []*field{child(r.fields, name, name)}
-	parts := strings.Split(name, ".")
-	if len(parts) == 1 {
-		return declared
-	}
-	f := child(r.fields, parts[0], parts[0])
-	for i, part := range parts[1:] {
-		if f.within == nil {
-			f.within = map[string]*field{}
-		}
-		f = child(f.within, part, strings.Join(parts[:i+2], "."))
-	}
-	return append(declared, f)
-}
-
-func child(fields map[string]*field, name, path string) *field {
-	if fields[name] == nil {
-		fields[name] = &field{path: path, column: none}
-	}
-	return fields[name]
 }
 
 // batch records a sequence of documents.
@@ -118,88 +82,129 @@ func corruption(err error) error {
 // record writes one document.
 func (r *recorder) record(doc []byte) error {
 	clear(r.values)
-	if err := r.collect(elements(doc), r.fields, "", 0); err != nil {
+	if err := r.collect(elements(doc), r.top, nil, scope{}); err != nil {
 		return err
 	}
-	for i, v := range r.values {
-		if err := r.write(v, r.json[i]); err != nil {
+	for i := range r.columns {
+		if err := r.write(&r.columns[i], r.values[i]); err != nil {
 			return err
 		}
 	}
 	return r.csv.EndRow()
 }
 
-// collect finds the values of the columns among the elements of a document.
-func (r *recorder) collect(rest []byte, declared map[string]*field, path string, depth int) error {
-	if depth >= maxDepth {
+// scope is where in a document the recorder is.
+type scope struct {
+	depth   int
+	covered bool // by a column that holds all of it, or by a rule that keeps all of it out
+}
+
+// collect finds the values of the columns among the elements of a document: the whole one, or the
+// value of parent.
+func (r *recorder) collect(rest []byte, at *level, parent *field, in scope) error {
+	if in.depth >= maxDepth {
 		return errCorrupt
 	}
+	expected := &at.first
 	for len(rest) > 0 {
-		name, v, after, err := element(rest)
+		f := *expected
+		var v value
+		var err error
+		if f != nil && named(rest, f.name) {
+			v, rest, err = valueAt(rest, len(f.name)+2)
+		} else {
+			var name []byte
+			if name, v, rest, err = element(rest); err == nil {
+				f = r.field(at, parent, name, in)
+				*expected = f
+			}
+		}
 		if err != nil {
 			return err
 		}
-		rest = after
-		f := declared[string(name)]
-		switch {
-		case f == nil:
-			r.miss(path, name)
-			continue
-		case f.withheld:
-			continue
-		case f.column != none && r.values[f.column].kind != kindMissing:
-			r.repeated++
-		case f.column != none:
-			r.values[f.column] = v
-		}
-		if f.within == nil {
+		if f == nil {
 			continue
 		}
-		switch {
-		case v.kind == kindDocument:
-			if err := r.collect(elements(v.data), f.within, f.path, depth+1); err != nil {
-				return err
-			}
-		case f.column == none && v.kind != kindNull && v.kind != kindUndefined:
-			r.miss("", []byte(f.path)) // the declared fields are not in it, and something else is
+		expected = &f.next
+		if err := r.take(f, v, in); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// miss counts a field that no column declares.
-func (r *recorder) miss(path string, name []byte) {
-	if path != "" {
-		r.path = append(append(append(r.path[:0], path...), '.'), name...)
-		name = r.path
-	}
-	if n := r.undeclared[string(name)]; n != nil {
-		*n++
-	} else if len(r.undeclared) < maxUndeclared {
-		first := int64(1)
-		r.undeclared[string(name)] = &first
-	} else {
+// field returns the field of that name. One that nobody declared is kept in mind; nil when it is
+// covered, or when there are too many of them.
+func (r *recorder) field(at *level, parent *field, name []byte, in scope) *field {
+	f := at.fields[string(name)]
+	switch {
+	case f != nil:
+		return f
+	case in.covered:
+		return nil
+	case len(r.undeclared) >= maxUndeclared:
 		r.unnamed++
+		return nil
 	}
+	path := string(name)
+	if parent != nil {
+		path = parent.path + "." + path
+	}
+	f = at.child(string(name), path)
+	r.undeclared = append(r.undeclared, f)
+	return f
+}
+
+// take keeps the value of a field for its column, or counts it as undeclared.
+func (r *recorder) take(f *field, v value, in scope) error {
+	switch {
+	case f.withheld:
+		in.covered = true
+	case f.column == none:
+	case r.values[f.column].kind == kindMissing:
+		r.values[f.column] = v
+		in.covered = true
+	default:
+		r.repeated++
+		return nil
+	}
+	switch {
+	case f.within != nil && v.kind == kindDocument:
+		return r.collect(elements(v.data), f.within, f, scope{in.depth + 1, in.covered})
+	case in.covered:
+	case f.within != nil && v.kind == kindNull: // the fields inside are missing, and nothing else is lost
+	default:
+		if f.undeclared == 0 && f.within != nil {
+			r.undeclared = append(r.undeclared, f)
+		}
+		f.undeclared++
+	}
+	return nil
 }
 
 // write writes one field. Invalid BSON inside of a document or array is errCorrupt.
-func (r *recorder) write(v value, isJSON bool) error {
+func (r *recorder) write(c *column, v value) error {
+	c.census.kinds[v.kind]++
 	switch v.kind {
 	case kindMissing, kindNull:
 		r.csv.Null()
+		return nil
 	case kindString:
-		r.string(text(v.data), isJSON)
+		r.string(c, text(v.data))
 	case kindBool:
 		r.csv.Bool(v.data[0] != 0)
 	case kindInt32:
-		r.csv.Int(int64(int32(le.Uint32(v.data))))
+		r.csv.Int(int64(int32Of(v.data)))
 	case kindInt64:
-		r.csv.Int(int64(le.Uint64(v.data)))
+		n := int64Of(v.data)
+		if n > widest || n < -widest {
+			c.census.wide++
+		}
+		r.csv.Int(n)
 	case kindDouble:
-		r.csv.Float(math.Float64frombits(le.Uint64(v.data)))
+		r.csv.Float(doubleOf(v.data))
 	case kindDate:
-		r.csv.Time(time.UnixMilli(int64(le.Uint64(v.data))))
+		r.csv.Time(time.UnixMilli(int64Of(v.data)))
 	case kindDecimal:
 		r.ext.dst = appendDecimal(r.ext.dst[:0], v.data)
 		r.csv.Raw(r.ext.dst)
@@ -207,20 +212,20 @@ func (r *recorder) write(v value, isJSON bool) error {
 		r.ext.dst = hex.AppendEncode(r.ext.dst[:0], v.data)
 		r.csv.Raw(r.ext.dst)
 	case kindBinary:
-		if subtype, content := binaryOf(v.data); subtype == subtypeUUID && len(content) == 16 {
-			r.csv.UUID([16]byte(content))
+		if id, ok := uuidOf(v.data); ok {
+			c.census.uuids++
+			r.csv.UUID(id)
 		} else {
+			_, content := binaryOf(v.data)
 			r.csv.Hex(content)
 		}
 	default:
-		r.ext.dst = r.ext.dst[:0]
-		if err := r.ext.value(v, 0); err != nil {
+		if err := r.json(v); err != nil {
 			return err
 		}
-		r.csv.Text(r.ext.dst)
-		if cap(r.ext.dst) > keepScratch {
-			r.ext.dst = nil
-		}
+	}
+	if c.mask != nil {
+		r.csv.Mask(c.mask)
 	}
 	return nil
 }
@@ -229,17 +234,39 @@ func (r *recorder) write(v value, isJSON bool) error {
 // memory for the rest of the extraction.
 const keepScratch = 1 << 20
 
+// json writes a value as Extended JSON.
+func (r *recorder) json(v value) error {
+	r.ext.dst = append(r.ext.dst[:0], '"')
+	if err := r.ext.value(v, 0); err != nil {
+		return err
+	}
+	if inner := r.ext.dst[1:]; bytes.IndexByte(inner, '"') < 0 && bytes.IndexByte(inner, ',') < 0 {
+		r.csv.Raw(inner) // JSON has no line ends: an empty document or an array with little in it
+	} else {
+		r.ext.dst = append(r.ext.dst, '"')
+		r.csv.Raw(r.ext.dst)
+	}
+	if cap(r.ext.dst) > keepScratch {
+		r.ext.dst = nil
+	}
+	return nil
+}
+
 // string writes a string.
-func (r *recorder) string(s []byte, isJSON bool) {
+func (r *recorder) string(c *column, s []byte) {
 	if !utf8.Valid(s) {
 		s = bytes.ToValidUTF8(s, []byte("\uFFFD"))
 		r.bad++
 	}
-	if isJSON {
+	switch {
+	case !c.JSON:
+		r.csv.Text(s)
+	case json.Valid(s):
 		r.csv.JSON(s)
-		return
+	default:
+		c.census.prose++
+		r.csv.Text(s)
 	}
-	r.csv.Text(s)
 }
 
 // rows returns how many records were written.
@@ -248,20 +275,43 @@ func (r *recorder) rows() int64 { return r.csv.Rows() }
 // flush passes what is left to the sink.
 func (r *recorder) flush() error { return r.csv.Flush() }
 
+// found returns the columns, given as they were prepared, with the types that the documents had.
+func (r *recorder) found(prepared []ingest.Column) []ingest.Column {
+	columns := slices.Clone(prepared)
+	for i := range r.columns {
+		c := &r.columns[i]
+		if source := c.census.sourceType(); source != "" {
+			columns[i] = c.Describe(c.census.fileType(c.JSON), source)
+		}
+	}
+	return columns
+}
+
 // warnings returns what a reader of the file must know, one sentence each.
 func (r *recorder) warnings() []string {
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(r.undeclared)) {
-		all = append(all, fmt.Sprintf("the field %q is not declared and not exported: %d documents have it", name, *r.undeclared[name]))
+	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	slices.SortFunc(r.undeclared, func(a, b *field) int { return strings.Compare(a.path, b.path) })
+	for _, f := range r.undeclared {
+		warn("the field %q is not declared and not exported: %d documents have it", f.path, f.undeclared)
 	}
 	if r.unnamed > 0 {
-		all = append(all, fmt.Sprintf("more than %d fields are not declared: %d times there was one that is not named here", maxUndeclared, r.unnamed))
+		warn("more than %d fields are not declared: %d times there was one that is not named here", maxUndeclared, r.unnamed)
 	}
 	if r.repeated > 0 {
-		all = append(all, fmt.Sprintf("%d times a document held a field more than once: the first one is exported", r.repeated))
+		warn("%d times a document held a field more than once: the first one is exported", r.repeated)
+	}
+	for i := range r.columns {
+		nulls, missing := r.columns[i].census.kinds[kindNull], r.columns[i].census.kinds[kindMissing]
+		if nulls > 0 && missing > 0 {
+			warn("the column %q is NULL where the field is null, in %d documents, and where it is missing, in %d", r.columns[i].Label(), nulls, missing)
+		}
+	}
+	if r.ext.dollars > 0 {
+		warn("%d fields inside of documents have names that begin with $: a reader of Extended JSON may take them for types", r.ext.dollars)
 	}
 	if bad := r.bad + r.ext.bad; bad > 0 {
-		all = append(all, fmt.Sprintf("%d strings are not UTF-8: their wrong bytes are exported as U+FFFD", bad))
+		warn("%d strings are not UTF-8: their wrong bytes are exported as U+FFFD", bad)
 	}
 	return append(all, r.csv.Warnings()...)
 }

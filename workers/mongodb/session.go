@@ -114,13 +114,17 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	for i, s := range selected {
 		columns[i] = s.Column
 		// A field has no declared type: each document may hold another one.
-		e.Columns = append(e.Columns, ingest.Column{Name: s.Name, Type: ingest.TypeText, SourceType: "bson"})
+		e.Columns = append(e.Columns, s.Describe(ingest.TypeText, "bson"))
 	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) {
 		if s.lost != nil {
 			return engine.Tally{}, s.lost
 		}
-		return s.extract(ctx, collection, newRecorder(sink, columns, e.Withheld), sink)
+		r := newRecorder(sink, columns, e.Withheld)
+		if err := s.extract(ctx, collection, r, sink); err != nil {
+			return engine.Tally{}, err
+		}
+		return engine.Tally{Rows: r.rows(), Warnings: r.warnings(), Columns: r.found(e.Columns)}, nil
 	}
 	return e, nil
 }
