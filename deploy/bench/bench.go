@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pharmavida/ingesta/deploy/bench/replay"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
@@ -25,8 +26,12 @@ type bench struct {
 	stack   *stack
 	machine machine
 	lake    *lake
+	replay  *replay.Server // of the documents, where they are needed
 	gateway gateway
 	workers map[ingest.Database]*program
+
+	acceptance *acceptance // where it is measured
+
 	closers []func() error // of what was started, in this order
 }
 
@@ -74,6 +79,7 @@ func (b *bench) prepare(ctx context.Context, needed []subject) error {
 	}
 	b.lake = newLake(b.stack.env)
 	b.machine = thisMachine()
+	b.machine.VersityGW = moduleVersion(filepath.Join(b.stack.root, "bin", "local", "versitygw"), "github.com/versity/versitygw")
 	var packages []string
 	var data []dataset
 	var databases []ingest.Database
@@ -118,9 +124,6 @@ func (b *bench) prepare(ctx context.Context, needed []subject) error {
 // startProduct builds the gateway and the workers from the present sources and starts those that are
 // needed, with the default configuration but for the catalog.
 func (b *bench) startProduct(ctx context.Context, databases []ingest.Database) error {
-	if len(databases) == 0 {
-		return nil
-	}
 	b.say("building", "the gateway and the workers")
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary("")+"/", "./gateway/cmd/gateway",
 		"./workers/cmd/mongodb", "./workers/cmd/mysql", "./workers/cmd/postgresql")
@@ -137,7 +140,7 @@ func (b *bench) startProduct(ctx context.Context, databases []ingest.Database) e
 	}
 	b.gateway = gateway{url: g.url, http: &http.Client{}}
 	for _, database := range databases {
-		b.workers[database], err = b.start(ctx, "worker-"+string(database), string(database), "WORKER_PORT", "WORKER_HOST=127.0.0.1")
+		b.workers[database], err = b.start(ctx, "worker-"+string(database), string(database), "WORKER_PORT", append(b.sourceOf(database), "WORKER_HOST=127.0.0.1")...)
 		if err != nil {
 			return err
 		}

@@ -40,6 +40,8 @@ func (b *bench) fill(ctx context.Context, d dataset) error {
 		err = b.fillPostgreSQL(ctx, d)
 	case ingest.MySQL:
 		err = b.fillMySQL(ctx, d)
+	case ingest.MongoDB:
+		err = b.replayRecetas(ctx, d)
 	}
 	if err != nil {
 		return fmt.Errorf("loading %s into %s: %w", d.Table, d.Database, err)

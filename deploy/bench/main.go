@@ -28,6 +28,8 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return measureAll(ctx, settings, os.Stdout)
+	case args[0] == driverReference:
+		return runDriverReference(ctx, args[1:], os.Stdout)
 	default:
 		return errors.New("it takes no arguments; its settings are variables, see deploy/bench/README.md")
 	}

@@ -59,6 +59,7 @@ var (
 	wall      = quantity{"time of the client", "s", func(m measurement) float64 { return m.Wall }}
 	seconds   = quantity{"time", "s", func(m measurement) float64 { return m.Seconds }}
 	memory    = quantity{"memory", "MiB", func(m measurement) float64 { return m.Peak }}
+	rate      = quantity{"rate", "/s", func(m measurement) float64 { return m.Rate }}
 	p50       = quantity{"p50", "ms", func(m measurement) float64 { return m.P50 }}
 	p99       = quantity{"p99", "ms", func(m measurement) float64 { return m.P99 }}
 )

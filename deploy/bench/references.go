@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -93,19 +94,58 @@ func python(name string, d dataset) subject {
 			cmd := exec.CommandContext(ctx, debians, filepath.Join(b.stack.root, "deploy", "bench", "original.py"),
 				string(d.Database), d.Table, strings.Join(d.Columns, ","), pythonKey)
 			cmd.Env = b.stack.environ()
-			var rows bytes.Buffer
-			cmd.Stdout = &rows
-			m, err := pipe(ctx, cmd)
+			m, err := counted(ctx, d, cmd)
 			if err != nil {
 				return measurement{}, err
 			}
-			if got := strings.TrimSpace(rows.String()); got != strconv.Itoa(d.Rows) {
-				return measurement{}, fmt.Errorf("the Python method has exported %s rows, not %d", got, d.Rows)
-			}
-			m.Rows = d.Rows
 			return b.delivered(ctx, m, pythonKey)
 		},
 	}
+}
+
+// driver is the reference program of this package, see driver.go.
+func driver(d dataset) subject {
+	return subject{
+		name: "driver > /dev/null", data: []dataset{d},
+		measure: func(ctx context.Context, b *bench) (measurement, error) {
+			self, err := os.Executable()
+			if err != nil {
+				return measurement{}, fmt.Errorf("finding this program: %w", err)
+			}
+			args := append([]string{driverReference, fmt.Sprintf("mongodb://127.0.0.1:%d/", b.replay.Port()), recetasDatabase, d.Table}, d.Columns...)
+			cmd := exec.CommandContext(ctx, self, args...)
+			cmd.Env = b.stack.environ()
+			return counted(ctx, d, cmd)
+		},
+	}
+}
+
+// mongoexport is MongoDB's own tool, where it is installed.
+func mongoexport(path string, d dataset) subject {
+	return subject{
+		name: mongoexportNull, data: []dataset{d},
+		measure: func(ctx context.Context, b *bench) (measurement, error) {
+			cmd := exec.CommandContext(ctx, path, "--quiet", fmt.Sprintf("--uri=mongodb://127.0.0.1:%d/%s", b.replay.Port(), recetasDatabase),
+				"--collection="+d.Table, "--type=csv", "--fields="+strings.Join(d.Columns, ","))
+			cmd.Env = b.stack.environ()
+			return pipe(ctx, cmd)
+		},
+	}
+}
+
+// counted runs a command that prints how many rows it has exported, which must be all.
+func counted(ctx context.Context, d dataset, cmd *exec.Cmd) (measurement, error) {
+	var rows bytes.Buffer
+	cmd.Stdout = &rows
+	m, err := pipe(ctx, cmd)
+	if err != nil {
+		return measurement{}, err
+	}
+	if got := strings.TrimSpace(rows.String()); got != strconv.Itoa(d.Rows) {
+		return measurement{}, fmt.Errorf("%s has exported %s rows, not %d", cmd.Path, got, d.Rows)
+	}
+	m.Rows = d.Rows
+	return m, nil
 }
 
 // delivered adds the size of the object that a reference made, and removes it.

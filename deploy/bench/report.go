@@ -113,8 +113,10 @@ func (r report) write(path string) error {
 func (r report) print(out io.Writer) error {
 	m := r.Machine
 	fmt.Fprintf(out, "\n%d cores of %s, %.1f GiB, Linux %s, %s", m.Cores, m.CPU, m.MemoryGiB, m.Kernel, m.Go)
-	for name, version := range map[string]string{"PostgreSQL": m.PostgreSQL, "MySQL": m.MySQL} {
-		if version != "" {
+	for _, server := range [][2]string{
+		{"PostgreSQL", m.PostgreSQL}, {"MySQL", m.MySQL}, {"RabbitMQ", m.RabbitMQ}, {"Redis", m.Redis}, {"versitygw", m.VersityGW},
+	} {
+		if name, version := server[0], server[1]; version != "" {
 			fmt.Fprintf(out, ", %s %s", name, version)
 		}
 	}
