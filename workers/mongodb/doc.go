@@ -4,10 +4,11 @@
 // Go values: a field's bytes are found, checked and written. The next batch is fetched while one
 // is being written.
 //
-// Rows come in natural order, the order in which the storage engine scans the collection: it is
-// the fastest, it needs no index, and no reader of a lake may rely on any other. A dataset's
-// columns are fields of the document; `a.b` is the field b of the document a, unless a field is
-// literally named so.
+// Rows come in natural order, the order in which the storage engine scans the collection, unless
+// the dataset orders them: it is the fastest and needs no index. Which documents, a filter in
+// Extended JSON may say; one that would run code on the server is refused. A dataset's columns are
+// fields of the document; `a.b` is the field b of the document a, unless a field is literally named
+// so.
 //
 // What becomes of each BSON type, in a column:
 //

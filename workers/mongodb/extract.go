@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/pharmavida/ingesta/workers/engine"
 )
@@ -28,9 +26,9 @@ const (
 	readAhead = 2
 )
 
-// extract reads the whole collection into the recorder. One goroutine fetches the next batch
-// while this one records the one before.
-func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *recorder, sink engine.Sink) error {
+// extract reads the documents that the query asks for into the recorder. One goroutine fetches the
+// next batch while this one records the one before.
+func (s *session) extract(ctx context.Context, collection *mongo.Collection, q query, r *recorder, sink engine.Sink) error {
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	fetched := make(chan []byte)
@@ -41,7 +39,7 @@ func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *
 	ended := make(chan error, 1)
 	go func() {
 		defer close(fetched)
-		ended <- s.fetch(reading, stop, collection, fetched, free)
+		ended <- s.fetch(reading, stop, collection, q, fetched, free)
 	}()
 
 	err := func() error {
@@ -71,11 +69,11 @@ func (s *session) extract(ctx context.Context, collection *mongo.Collection, r *
 // errStalled is the cause when the server took too long for a batch.
 var errStalled = errors.New("the server took too long for a batch")
 
-// fetch sends the documents of the collection to fetched, batch by batch, each a sequence of whole
+// fetch sends the documents that the query asks for to fetched, batch by batch, each a sequence of whole
 // documents. It takes the memory from free. When it returns, the cursor is gone on the server too.
 func (s *session) fetch(
 	ctx context.Context, stop context.CancelCauseFunc,
-	collection *mongo.Collection, fetched chan<- []byte, free <-chan []byte,
+	collection *mongo.Collection, q query, fetched chan<- []byte, free <-chan []byte,
 ) error {
 	// A deadline of the context would become a limit on the server for the cursor as a whole.
 	watchdog := time.AfterFunc(s.patience, func() { stop(fmt.Errorf("%w: %v", errStalled, s.patience)) })
@@ -85,7 +83,7 @@ func (s *session) fetch(
 	if s.sess != nil {
 		with = mongo.NewSessionContext(ctx, s.sess)
 	}
-	cursor, err := collection.Find(with, bson.D{}, options.Find().SetBatchSize(firstBatch))
+	cursor, err := collection.Find(with, q.filter, q.options())
 	if err != nil {
 		return stalled(ctx, err)
 	}

@@ -80,6 +80,10 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	if d.Collection == "" {
 		return engine.Extraction{}, ingest.Permanent(ingest.QueryFailed, nil, "dataset %s names no collection; MongoDB exports nothing else", d.Name)
 	}
+	query, err := newQuery(d)
+	if err != nil {
+		return engine.Extraction{}, err
+	}
 	// Names alone, and only those that the user may read: the question needs no privilege beyond
 	// that of reading, and takes no lock.
 	found, err := s.db.ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: d.Collection}},
@@ -95,7 +99,8 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	if !e.Snapshot.Consistent {
 		e.Snapshot.At = time.Now()
 	}
-	if found[0].Type != "view" { // the rows of a view would have to be computed to be counted
+	// What a filter leaves, and what a view shows, would have to be read to be counted.
+	if query.isWhole() && found[0].Type != "view" {
 		if e.EstimatedRows, err = collection.EstimatedDocumentCount(ctx); err != nil {
 			return engine.Extraction{}, fmt.Errorf("estimating the size: %w", err)
 		}
@@ -121,7 +126,7 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 			return engine.Tally{}, s.lost
 		}
 		r := newRecorder(sink, columns, e.Withheld)
-		if err := s.extract(ctx, collection, r, sink); err != nil {
+		if err := s.extract(ctx, collection, query, r, sink); err != nil {
 			return engine.Tally{}, err
 		}
 		return engine.Tally{Rows: r.rows(), Warnings: r.warnings(), Columns: r.found(e.Columns)}, nil
