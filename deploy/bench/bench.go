@@ -43,7 +43,7 @@ func measureAll(ctx context.Context, s settings, out io.Writer) (err error) {
 	}
 	b := &bench{
 		settings: s, data: newDatasets(s.Scale), out: out, began: time.Now(),
-		stack: &stack{root: root, out: out}, workers: map[ingest.Database]*program{},
+		stack: newStack(root, out), workers: map[ingest.Database]*program{},
 	}
 	chosen, needed, err := choose(s.Cases, subjects(b.data))
 	if err != nil {

@@ -49,14 +49,33 @@ func (b *bench) fill(ctx context.Context, d dataset) error {
 	return nil
 }
 
-// fillPostgreSQL loads a table of productos, with statistics and a visibility map as an old table has
-// them.
-func (b *bench) fillPostgreSQL(ctx context.Context, d dataset) error {
+// openPostgreSQL returns a connection of the administrator to the source's database.
+func (b *bench) openPostgreSQL(ctx context.Context) (*pgx.Conn, error) {
 	env := b.stack.env
-	conn, err := pgx.Connect(ctx, (&url.URL{
+	return pgx.Connect(ctx, (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(env["LOCAL_POSTGRES_ADMIN_USER"], env["LOCAL_POSTGRES_ADMIN_PASSWORD"]),
 		Host: b.stack.address("POSTGRES"), Path: env["POSTGRES_DATABASE"],
 	}).String())
+}
+
+// openMySQL returns connections of the administrator to the source's database.
+func (b *bench) openMySQL() (*sql.DB, error) {
+	env := b.stack.env
+	cfg := mysql.NewConfig()
+	cfg.Net, cfg.Addr, cfg.DBName = "tcp", b.stack.address("SOURCE_MYSQL"), env["SOURCE_MYSQL_DATABASE"]
+	cfg.User, cfg.Passwd = env["LOCAL_MYSQL_ADMIN_USER"], env["LOCAL_MYSQL_ADMIN_PASSWORD"]
+	cfg.MultiStatements = true
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// fillPostgreSQL loads a table of productos, with statistics and a visibility map as an old table has
+// them.
+func (b *bench) fillPostgreSQL(ctx context.Context, d dataset) error {
+	conn, err := b.openPostgreSQL(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,16 +100,10 @@ func (b *bench) fillPostgreSQL(ctx context.Context, d dataset) error {
 
 // fillMySQL loads a table of users.
 func (b *bench) fillMySQL(ctx context.Context, d dataset) error {
-	env := b.stack.env
-	cfg := mysql.NewConfig()
-	cfg.Net, cfg.Addr, cfg.DBName = "tcp", b.stack.address("SOURCE_MYSQL"), env["SOURCE_MYSQL_DATABASE"]
-	cfg.User, cfg.Passwd = env["LOCAL_MYSQL_ADMIN_USER"], env["LOCAL_MYSQL_ADMIN_PASSWORD"]
-	cfg.MultiStatements = true
-	connector, err := mysql.NewConnector(cfg)
+	db, err := b.openMySQL()
 	if err != nil {
 		return err
 	}
-	db := sql.OpenDB(connector)
 	defer db.Close()
 	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&b.machine.MySQL); err != nil {
 		return err

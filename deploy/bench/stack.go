@@ -20,8 +20,13 @@ const stackName = "bench"
 // stack is the benchmark's servers.
 type stack struct {
 	root string            // of the repository
+	dir  string            // what goes with the stack: its addresses, logs, programs
 	env  map[string]string // addresses and credentials, once it is up
 	out  io.Writer
+}
+
+func newStack(root string, out io.Writer) *stack {
+	return &stack{root: root, dir: filepath.Join(root, ".local", stackName), out: out}
 }
 
 // up starts the servers that do not run, and reads where they are.
@@ -45,7 +50,7 @@ func (s *stack) down(ctx context.Context) error {
 }
 
 // local returns the path of a file that goes with the stack.
-func (s *stack) local(name string) string { return filepath.Join(s.root, ".local", stackName, name) }
+func (s *stack) local(name string) string { return filepath.Join(s.dir, name) }
 
 // address returns host and port of a server, by the prefix of its variables.
 func (s *stack) address(prefix string) string {
