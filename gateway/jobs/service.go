@@ -52,7 +52,8 @@ type Broker interface {
 }
 
 // Service accepts, finds, cancels and awaits jobs. Its methods may be called from any goroutine,
-// before and while Run runs; without Run, waits see no changes and nothing is reconciled.
+// before and while Run runs; without Run, waits see no changes, nothing is reconciled and no
+// accepted event is published.
 type Service struct {
 	cfg     Config
 	store   *jobstore.Store
@@ -60,6 +61,7 @@ type Service struct {
 	catalog *catalog.Catalog
 	owner   string // this gateway, as the candidate for the lead
 	hub     *hub
+	herald  *herald
 	log     *slog.Logger
 	metrics metrics
 }
@@ -68,7 +70,7 @@ type Service struct {
 func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, registry prometheus.Registerer, log *slog.Logger) *Service {
 	return &Service{
 		cfg: cfg, store: store, broker: b, catalog: c, owner: "gateway-" + newID(),
-		hub: newHub(), log: log, metrics: newMetrics(registry),
+		hub: newHub(), herald: newHerald(b, log), log: log, metrics: newMetrics(registry),
 	}
 }
 
@@ -82,6 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.store.Changes(ctx, s.hub.tell) })
 	group.Go(func() error { s.reconcile(ctx); return nil })
 	group.Go(func() error { s.measure(ctx); return nil })
+	group.Go(func() error { s.herald.run(ctx); return nil })
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("following the jobs' changes: %w", err)
 	}

@@ -237,20 +237,14 @@ func undelivered(err error) bool {
 	return errors.Is(err, broker.ErrUnavailable) || errors.Is(err, broker.ErrRefused) || errors.Is(err, broker.ErrUnroutable)
 }
 
-// confirmed settles the job's command and tells subscribers of the job. Neither can undo the
+// confirmed settles the job's command and has subscribers told of the job. Neither can undo the
 // acceptance: a command that is not settled is published once more, which is harmless, and the
 // accepted event is best effort.
 func (s *Service) confirmed(ctx context.Context, job ingest.Job, traceparent string) {
-	var telling sync.WaitGroup
-	telling.Go(func() {
-		if err := s.broker.PublishEvent(ctx, ingest.EventOf(job), traceparent); err != nil && !errors.Is(err, broker.ErrUnroutable) {
-			s.log.Warn("the accepted event was not published", "job_id", job.ID, "database", job.Database, "error", err)
-		}
-	})
+	s.herald.announce(job, traceparent)
 	if err := s.store.Settle(ctx, jobstore.CommandEntry, job.ID); err != nil {
 		s.log.Warn("a confirmed command could not be settled and will be published again", "job_id", job.ID, "database", job.Database, "error", err)
 	}
-	telling.Wait()
 }
 
 // publishEnd publishes the terminal event of the job and settles it once confirmed.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -52,8 +53,8 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 	if len(subs) == 0 {
 		return Acceptance{}, fmt.Errorf("%s: there is no submission", doing)
 	}
-	args := s.acceptance(idem)
-	for _, sub := range subs {
+	args, made := s.acceptance(idem), make([]record, len(subs))
+	for i, sub := range subs {
 		if err := errors.Join(checkNames(sub.ID, sub.Database), checkTargets(sub.Targets)); err != nil {
 			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
 		}
@@ -61,15 +62,22 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 		if err != nil {
 			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
 		}
-		args = append(args, sub.ID, string(sub.Database), sub.RequestedBy, sub.RequestID, sub.RetryOf, sub.CatalogDigest, targets)
+		made[i] = record{"status": string(ingest.Queued)}
+		for _, f := range [...][2]string{
+			{"id", sub.ID}, {"database", string(sub.Database)}, {"requested_by", sub.RequestedBy}, {"request_id", sub.RequestID},
+			{"retry_of", sub.RetryOf}, {"catalog_digest", sub.CatalogDigest}, {"targets", string(targets)},
+		} {
+			made[i][f[0]] = f[1]
+			args = append(args, f[1])
+		}
 	}
-	return s.accept(ctx, doing, args)
+	return s.accept(ctx, doing, args, made)
 }
 
 // Recall returns the jobs of an earlier request under the idempotency key, as Accept answers a
 // repetition, and makes none: ErrNotFound when there was no such request, or its jobs are gone.
 func (s *Store) Recall(ctx context.Context, idem Idempotency) (Acceptance, error) {
-	return s.accept(ctx, "recalling accepted jobs", s.acceptance(&idem))
+	return s.accept(ctx, "recalling accepted jobs", s.acceptance(&idem), nil)
 }
 
 // acceptance returns the arguments of the script that come before the jobs.
@@ -86,7 +94,9 @@ func (s *Store) acceptance(idem *Idempotency) []any {
 	return []any{recordName, bodyHash, milliseconds(ttl), milliseconds(s.cfg.RepublishAfter)}
 }
 
-func (s *Store) accept(ctx context.Context, doing string, args []any) (Acceptance, error) {
+// accept runs the script. The records are those of the jobs that it may make, as far as the caller
+// has them.
+func (s *Store) accept(ctx context.Context, doing string, args []any, made []record) (Acceptance, error) {
 	r, err := s.run(ctx, doing, s.scripts.accept, args...)
 	if err != nil {
 		return Acceptance{}, err
@@ -105,7 +115,11 @@ func (s *Store) accept(ctx context.Context, doing string, args []any) (Acceptanc
 	}
 	for i := 1; i < len(r); i++ {
 		stored := r.list(i)
-		job, err := record(stored.list(1).fields()).job()
+		fields := record(stored.list(1).fields())
+		if fields["id"] == "" && i <= len(made) { // made by this very call
+			maps.Copy(fields, made[i-1])
+		}
+		job, err := fields.job()
 		if err != nil {
 			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
 		}

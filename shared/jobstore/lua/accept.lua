@@ -9,16 +9,21 @@
 --          none to ask only what an earlier request made
 --
 -- Returns {'accepted' | 'replayed', {unconfirmed, fields} for each job}, or {'mismatch'}, or {'unknown'}
--- when only asked and there was no such request.
+-- when only asked and there was no such request. Of a job that it made the fields are those alone that
+-- are not the caller's, without its id.
 -- Twice with the same ids: the second run creates nothing and answers what is stored.
 
 local jobs_at, width = 5, 7
 
+local function stored(id)
+  local unconfirmed = redis.call('ZSCORE', prefix .. 'outbox', 'command:' .. id) and 1 or 0
+  return {unconfirmed, redis.call('HGETALL', job_key(id))}
+end
+
 local function answer(outcome, ids)
   local reply = {outcome}
   for _, id in ipairs(ids) do
-    local unconfirmed = redis.call('ZSCORE', prefix .. 'outbox', 'command:' .. id) and 1 or 0
-    reply[#reply + 1] = {unconfirmed, redis.call('HGETALL', job_key(id))}
+    reply[#reply + 1] = stored(id)
   end
   return reply
 end
@@ -67,10 +72,13 @@ local function next_stamp(database)
   return second, seq
 end
 
+local reply = {'accepted'}
 for i = jobs_at, #ARGV, width do
   local id, database = ARGV[i], ARGV[i + 1]
   local job = job_key(id)
-  if redis.call('EXISTS', job) == 0 then
+  if redis.call('EXISTS', job) == 1 then
+    reply[#reply + 1] = stored(id)
+  else
     local second, seq = next_stamp(database)
     redis.call('HSET', job, 'id', id, 'database', database, 'requested_by', ARGV[i + 2], 'request_id', ARGV[i + 3],
       'retry_of', ARGV[i + 4], 'catalog_digest', ARGV[i + 5], 'targets', ARGV[i + 6],
@@ -81,11 +89,12 @@ for i = jobs_at, #ARGV, width do
     enlist(entry(id, now), database, 'queued')
     watch(id, now + tonumber(ARGV[4]))
     outbox_add('command', id)
-    announce(job, id)
+    tell(id, 'queued', false)
+    reply[#reply + 1] = {1, {'created_ms', text(now), 'stamp_s', text(second), 'stamp_seq', text(seq)}}
   end
 end
 if record then
   redis.call('HSET', record, 'jobs', joined, 'body', ARGV[2])
   redis.call('PEXPIRE', record, ARGV[3])
 end
-return answer('accepted', ids)
+return reply

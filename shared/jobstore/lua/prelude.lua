@@ -119,10 +119,15 @@ local function watch(id, at)
   redis.call('ZADD', prefix .. 'open', at, id)
 end
 
+-- tell tells subscribers that a job changed, and how it stands.
+local function tell(id, status, cancel)
+  redis.call('PUBLISH', prefix .. 'changes', id .. ' ' .. status .. ' ' .. (cancel or '0'))
+end
+
 -- announce tells subscribers that the job changed.
 local function announce(job, id)
   local known = redis.call('HMGET', job, 'status', 'cancel')
-  redis.call('PUBLISH', prefix .. 'changes', id .. ' ' .. known[1] .. ' ' .. (known[2] or '0'))
+  tell(id, known[1], known[2])
 end
 
 local function close_attempt(job, outcome, code)
