@@ -39,6 +39,9 @@ func TestDatasetsShowOneSnapshot(t *testing.T) {
 			var files [2][]byte
 			for i, r := range job.Results {
 				_, files[i], _ = bytes.Cut(s.verify(r), []byte("\n"))
+				if n := int64(len(lines(files[i]))); n != r.Rows {
+					t.Errorf("the file of %s has %d rows, registros is %d", r.Dataset, n, r.Rows)
+				}
 				if !r.Snapshot.Consistent {
 					t.Errorf("dataset %s is said not to agree with the others", r.Dataset)
 				}

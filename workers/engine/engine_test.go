@@ -48,6 +48,11 @@ func TestJobSucceeds(t *testing.T) {
 	if err != nil || manifest.Status != ingest.Success || len(manifest.Objects) != 2 || manifest.Objects[0].SHA256 != r.SHA256 {
 		t.Errorf("the manifest is %s (%v)", body, err)
 	}
+	for _, o := range manifest.Objects {
+		if told := strings.Contains(strings.Join(o.Warnings, " "), "condition"); told != (o.Dataset == "compras") {
+			t.Errorf("the warnings of %s are %q; only compras lacks the rows that do not meet its condition", o.Dataset, o.Warnings)
+		}
+	}
 	s.noUploads()
 }
 

@@ -64,6 +64,9 @@ func (x *exporter) export(ctx context.Context, i int, d catalog.Dataset) (r inge
 		r.Columns = tally.Columns
 	}
 	r.Warnings, r.RowsPerSecond, r.FinishedAt = tally.Warnings, 0, time.Now().UTC()
+	if d.Where != "" {
+		r.Warnings = append(r.Warnings, "the catalog has a condition for this dataset: the rows that do not meet it are not in the file")
+	}
 	return r, nil
 }
 

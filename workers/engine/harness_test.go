@@ -123,7 +123,7 @@ databases:
   - name: mysql
     datasets:
       - {name: users, table: users}
-      - {name: compras, table: compras}
+      - {name: compras, table: compras, where: id > 0}
 `
 
 // system is an engine and everything around it, on real servers.
