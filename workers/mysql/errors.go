@@ -52,6 +52,7 @@ func failure(ctx context.Context, err error) error {
 	}
 	if _, network := errors.AsType[net.Error](err); network ||
 		errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, mysql.ErrPktSync) || errors.Is(err, mysql.ErrPktSyncMul) || errors.Is(err, mysql.ErrMalformPkt) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, context.DeadlineExceeded) {
 		return ingest.Transient(ingest.SourceUnavailable, err, "the MySQL server cannot be reached, or the connection was lost")

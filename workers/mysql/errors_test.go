@@ -39,6 +39,8 @@ func TestFailure(t *testing.T) {
 		{&mysql.MySQLError{Number: 9999, SQLState: [5]byte([]byte("08S01"))}, ingest.SourceUnavailable, true},
 		{mysql.ErrInvalidConn, ingest.SourceUnavailable, true},
 		{driver.ErrBadConn, ingest.SourceUnavailable, true},
+		{fmt.Errorf("reading rows: %w", mysql.ErrPktSync), ingest.SourceUnavailable, true},
+		{fmt.Errorf("reading rows: %w", mysql.ErrMalformPkt), ingest.SourceUnavailable, true},
 		{&net.OpError{Op: "dial", Err: errors.New("connection refused")}, ingest.SourceUnavailable, true},
 		{mysql.ErrNoTLS, ingest.SourceDenied, false},
 		{errors.New("nobody knows"), ingest.Internal, false},

@@ -182,7 +182,7 @@ func (s *session) queryColumns(ctx context.Context, query string) ([]column, err
 		source := strings.ToLower(types.ColumnTypeDatabaseTypeName(i))
 		columns[i] = column{name: name, sourceType: source, rendering: render(strings.TrimPrefix(source, "unsigned "), ""), at: i}
 	}
-	if err := rows.Next(make([]driver.Value, len(names))); err != nil && err != io.EOF { //nolint:errorlint // see copy
+	if err := rows.Next(make([]driver.Value, len(names))); err != nil && err != io.EOF { //nolint:errorlint // see rows
 		return nil, fmt.Errorf("asking for the columns of the query: %w", err)
 	}
 	return columns, nil

@@ -16,7 +16,7 @@ import (
 // session is one transaction on one connection.
 type session struct {
 	source   *Source
-	conn     connection
+	conn     *connection
 	id       string // of the connection, on the server
 	mariaDB  bool
 	snapshot ingest.Snapshot
@@ -35,6 +35,7 @@ var settings = [][2]string{
 	{"max_execution_time", "0"},            // MySQL
 	{"max_statement_time", "0"},            // MariaDB
 	{"sql_select_limit", "DEFAULT"},        // a lower one would cut tables short without a word
+	{"explain_format", "'TRADITIONAL'"},    // see estimate
 	{"group_concat_max_len", "1073741824"}, // MariaDB cuts JSON_ARRAYAGG at it
 }
 
@@ -154,7 +155,7 @@ func (s *session) rows(ctx context.Context, query string, params ...string) (tab
 	t := table{names: result.Columns()}
 	values := make([]driver.Value, len(t.names))
 	for {
-		if err := result.Next(values); err == io.EOF { //nolint:errorlint // see copy
+		if err := result.Next(values); err == io.EOF { //nolint:errorlint // see rows
 			return t, nil
 		} else if err != nil {
 			return table{}, err

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/engine"
@@ -18,8 +21,8 @@ const stopTimeout = 3 * time.Second
 
 // Source is a database of a MySQL or MariaDB server. It keeps no connection of its own.
 type Source struct {
-	connector driver.Connector
-	log       *slog.Logger
+	config Config
+	log    *slog.Logger
 }
 
 var _ engine.Source = (*Source)(nil)
@@ -27,15 +30,20 @@ var _ engine.Source = (*Source)(nil)
 // New returns a source that connects when it is asked to. Its only error is a configuration that
 // makes no sense.
 func New(cfg Config, log *slog.Logger) (*Source, error) {
-	connector, err := cfg.connector()
-	if err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Source{connector: connector, log: log.With("database", ingest.MySQL)}, nil
+	return &Source{config: cfg, log: log.With("database", ingest.MySQL)}, nil
 }
 
-// connection is what the driver's connections can do.
-type connection interface {
+// connection is one of the driver's, with what is under it.
+type connection struct {
+	driverConn
+	link *link
+}
+
+// driverConn is what the driver's connections can do.
+type driverConn interface {
 	driver.Conn
 	driver.Pinger
 	driver.ExecerContext
@@ -44,18 +52,33 @@ type connection interface {
 }
 
 // connect opens a connection. It can be used by one goroutine at a time.
-func (s *Source) connect(ctx context.Context) (connection, error) {
+func (s *Source) connect(ctx context.Context) (*connection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	c := new(connection)
+	cfg := s.config.Driver()
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		c.link = newLink(conn)
+		return c.link, nil
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
 	}
 	// The driver's own timeout ends with the dialling; a server may also fall silent after it.
 	limit, cancel := context.WithTimeoutCause(ctx, connectTimeout, errors.New("logging in timed out"))
 	defer cancel()
-	conn, err := s.connector.Connect(limit)
+	conn, err := connector.Connect(limit)
 	if err != nil {
 		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
 	}
-	return conn.(connection), nil
+	c.driverConn = conn.(driverConn)
+	return c, nil
 }
 
 // Ping connects, logs in and asks for an answer.

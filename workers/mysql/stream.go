@@ -25,16 +25,15 @@ func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tal
 	out := &counter{sink: sink}
 	out.w = encode.NewWriter(out)
 	err := s.interruptible(reading, func(undisturbed context.Context) error {
-		rows, done, err := s.query(undisturbed, p)
+		r, err := s.query(undisturbed, p)
 		if err != nil {
 			return err
 		}
-		defer done()
-		err = p.copy(reading, out.w, rows, sink)
+		err = p.copy(reading, out.w, r, sink)
 		if out.failed != nil {
 			stop() // before the rows are closed: that reads what the server still sends
 		}
-		_ = rows.Close() // after the last row there is nothing that it could report
+		r.close()
 		return err
 	})
 	if out.failed != nil {
@@ -50,42 +49,44 @@ func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tal
 	return tally, nil
 }
 
-// query sends the plan's query. done frees what it took, after the rows are closed.
-func (s *session) query(ctx context.Context, p plan) (rows driver.Rows, done func(), err error) {
+// query sends the plan's query. The rows are to be closed.
+func (s *session) query(ctx context.Context, p plan) (rows, error) {
 	if !p.binary {
-		rows, err = s.conn.QueryContext(ctx, p.query, nil)
-		return rows, func() {}, err
+		result, err := s.conn.QueryContext(ctx, p.query, nil)
+		if err != nil {
+			return nil, err
+		}
+		if s.conn.link.encrypted {
+			return newBoxed(result, nil), nil
+		}
+		return newDirect(s.conn.link, result), nil
 	}
 	statement, err := s.conn.PrepareContext(ctx, p.query)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	rows, err = statement.(driver.StmtQueryContext).QueryContext(ctx, nil)
+	result, err := statement.(driver.StmtQueryContext).QueryContext(ctx, nil)
 	if err != nil {
 		_ = statement.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return rows, func() { _ = statement.Close() }, nil
+	return newBoxed(result, statement), nil
 }
 
 // checkEvery is how many rows are read between two looks at the context.
 const checkEvery = 256
 
 // copy writes all rows. The sink is told of each that arrives, however long w keeps it.
-func (p plan) copy(ctx context.Context, w *encode.Writer, rows driver.Rows, sink engine.Sink) error {
-	values := make([]driver.Value, len(rows.Columns()))
+func (p plan) copy(ctx context.Context, w *encode.Writer, r rows, sink engine.Sink) error {
 	for n := 1; ; n++ {
-		// The end is io.EOF itself. An io.EOF inside another error would be a lost connection, and
-		// taking it for the end would cut the table short.
-		if err := rows.Next(values); err == io.EOF { //nolint:errorlint // on purpose, as said
+		if err := r.next(); err == io.EOF { //nolint:errorlint // on purpose, see rows
 			break
 		} else if err != nil {
 			return err
 		}
 		sink.AddRows(0)
 		for i := range p.columns {
-			c := &p.columns[i]
-			c.write(w, values[c.at])
+			r.write(w, &p.columns[i])
 		}
 		if err := w.EndRow(); err != nil {
 			return err

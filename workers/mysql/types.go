@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -15,10 +16,11 @@ import (
 type form int
 
 const (
-	asText    form = iota // numbers as numbers, bytes as text
-	asBoolean             // 0 and 1 as false and true
-	asSingle              // a float of single precision that was widened
-	asDecimal
+	asText    form = iota
+	asNumber       // every digit, without ZEROFILL's
+	asBoolean      // 0 and 1 as false and true
+	asDouble
+	asSingle // a float of single precision that was widened
 	asBits
 	asHex
 	asDate
@@ -43,17 +45,17 @@ func render(name, spelled string) rendering {
 		if spelled == "tinyint(1)" {
 			return rendering{fileType: ingest.TypeBoolean, form: asBoolean}
 		}
-		return rendering{fileType: ingest.TypeInteger}
+		return rendering{fileType: ingest.TypeInteger, form: asNumber}
 	case "smallint", "mediumint", "int", "bigint", "year":
-		return rendering{fileType: ingest.TypeInteger}
+		return rendering{fileType: ingest.TypeInteger, form: asNumber}
 	case "bit":
 		return rendering{fileType: ingest.TypeInteger, form: asBits}
 	case "decimal":
-		return rendering{fileType: ingest.TypeDecimal, form: asDecimal}
+		return rendering{fileType: ingest.TypeDecimal, form: asNumber}
 	case "float":
 		return rendering{fileType: ingest.TypeFloat, form: asSingle, widen: true}
 	case "double":
-		return rendering{fileType: ingest.TypeFloat, widen: strings.Contains(spelled, "(")}
+		return rendering{fileType: ingest.TypeFloat, form: asDouble, widen: strings.Contains(spelled, "(")}
 	case "date":
 		return rendering{fileType: ingest.TypeDate, form: asDate}
 	case "datetime":
@@ -86,7 +88,7 @@ type column struct {
 	noBools int64 // values of a boolean other than 0 and 1
 }
 
-// write writes a value as the driver returned it.
+// write writes a value as the driver returned it. The driver parses numbers, but not all of them.
 func (c *column) write(w *encode.Writer, value driver.Value) {
 	switch v := value.(type) {
 	case nil:
@@ -94,15 +96,15 @@ func (c *column) write(w *encode.Writer, value driver.Value) {
 	case []byte:
 		c.writeBytes(w, v)
 	case int64:
-		c.writeInt(w, v)
+		if c.form == asBoolean {
+			c.writeBool(w, strconv.AppendInt(nil, v, 10))
+		} else {
+			w.Int(v)
+		}
 	case uint64:
 		w.Uint(v)
 	case float64:
-		if c.form == asSingle {
-			w.Float32(float32(v))
-		} else {
-			w.Float(v)
-		}
+		c.writeFloat(w, v)
 	case float32:
 		w.Float32(v)
 	case string:
@@ -112,22 +114,20 @@ func (c *column) write(w *encode.Writer, value driver.Value) {
 	}
 }
 
-func (c *column) writeInt(w *encode.Writer, n int64) {
-	switch {
-	case c.form != asBoolean:
-		w.Int(n)
-	case n == 0 || n == 1:
-		w.Bool(n == 1)
-	default:
-		c.noBools++
-		w.Int(n)
-	}
-}
-
+// writeBytes writes a value as the server spells it.
 func (c *column) writeBytes(w *encode.Writer, p []byte) {
 	switch c.form {
-	case asDecimal:
-		w.Raw(trimZeros(p))
+	case asNumber:
+		w.Text(trimZeros(p))
+	case asBoolean:
+		c.writeBool(w, p)
+	case asDouble, asSingle:
+		f, err := strconv.ParseFloat(string(p), 64)
+		if err != nil {
+			w.Text(p) // as odd as it is, it is what the server says
+			return
+		}
+		c.writeFloat(w, f)
 	case asBits:
 		w.Uint(bits(p))
 	case asHex:
@@ -140,6 +140,24 @@ func (c *column) writeBytes(w *encode.Writer, p []byte) {
 		w.JSON(p)
 	default:
 		w.Text(p)
+	}
+}
+
+func (c *column) writeBool(w *encode.Writer, p []byte) {
+	switch string(p) {
+	case "0", "1":
+		w.Bool(p[0] == '1')
+	default:
+		c.noBools++
+		w.Text(p)
+	}
+}
+
+func (c *column) writeFloat(w *encode.Writer, f float64) {
+	if c.form == asSingle {
+		w.Float32(float32(f))
+	} else {
+		w.Float(f)
 	}
 }
 
