@@ -64,5 +64,8 @@ func detailsOf(d catalog.Dataset) datasetDetails {
 			details.Masks[column.Label()] = column.Mask.String()
 		}
 	}
+	if d.Extra {
+		details.Columns = append(details.Columns, catalog.ExtraColumn)
+	}
 	return details
 }

@@ -58,7 +58,13 @@ type Dataset struct {
 	Exclude []string
 	// Allow names sensitive columns that are exported all the same, see Withholds.
 	Allow []string
+	// Extra adds the ExtraColumn to the file of a collection.
+	Extra bool
 }
+
+// ExtraColumn is the name of the last column of a collection's file, if the dataset asks for it:
+// one JSON document of all fields that the columns leave out without a rule.
+const ExtraColumn = "_extra"
 
 // Order is one column to order by.
 type Order struct {
@@ -69,14 +75,20 @@ type Order struct {
 // sensitive matches column names that are withheld unless allowed.
 var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n)a|clave|hash|token|secret`)
 
+// The rules that keep a column out of the file.
+const (
+	Excluded      = "excluded"       // the catalog excludes it
+	SensitiveName = "sensitive_name" // it is named like a secret, and not allowed
+)
+
 // Withholds returns the rule that keeps the named column of this dataset out of the file, or ""
 // when it may be exported.
 func (d Dataset) Withholds(column string) string {
 	switch {
 	case slices.Contains(d.Exclude, column):
-		return "excluded"
+		return Excluded
 	case sensitive.MatchString(column) && !slices.Contains(d.Allow, column):
-		return "sensitive_name"
+		return SensitiveName
 	default:
 		return ""
 	}

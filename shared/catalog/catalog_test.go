@@ -100,6 +100,9 @@ func TestParseErrors(t *testing.T) {
 		{"order of a query", head + "      - name: a\n        query: SELECT x FROM a\n        requires: [a]\n        columns: [x]\n        order_by: [x]\n", "f.yaml:9: order_by: goes with a table or a collection"},
 		{"bad order", head + "      - name: a\n        table: a\n        order_by: [x down]\n", `f.yaml:7: order_by: "x down": want a column`},
 		{"order by an expression", head + "      - name: a\n        table: a\n        order_by: ['sleep(9)']\n", `f.yaml:7: order_by: "sleep(9)" is no identifier`},
+		{"extra of a table", head + "      - name: a\n        table: a\n        extra: true\n", "f.yaml:7: extra: goes with a collection"},
+		{"extra that is no answer", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        extra: some\n", "f.yaml:8: extra: want true or false"},
+		{"extra beside its own name", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [{name: x, as: _extra}]\n        extra: true\n", `f.yaml:8: extra: the column "_extra" of the file is taken`},
 		{"requires without query", head + "      - name: a\n        table: a\n        requires: [b]\n", "f.yaml:7: requires: goes with a query"},
 	}
 	for _, tt := range tests {
@@ -130,7 +133,8 @@ databases:
       - {name: all, table: users, exclude: [telefono]}
   - name: mongodb
     datasets:
-      - {name: m, collection: m, columns: [_id], exclude: [notas.internas], where: '{"edad": {"$gt": 18}}'}
+      - {name: m, collection: m, columns: [_id], exclude: [notas.internas], where: '{"edad": {"$gt": 18}}', extra: true}
+      - {name: n, collection: n, columns: [_extra], extra: false}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +157,12 @@ databases:
 	all, _ := mysql.Dataset("all")
 	if rule := all.Withholds("telefono"); rule != "excluded" {
 		t.Errorf("the excluded column is withheld by %q", rule)
+	}
+	mongodb, _ := c.Database("mongodb")
+	for name, want := range map[string]bool{"m": true, "n": false} {
+		if d, ok := mongodb.Dataset(name); !ok || d.Extra != want {
+			t.Errorf("dataset %s has extra: %t, want %t", name, d.Extra, want)
+		}
 	}
 }
 

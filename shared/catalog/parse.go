@@ -42,6 +42,7 @@ type (
 		Columns    []columnForm `yaml:"columns"`
 		Exclude    []scalar     `yaml:"exclude"`
 		Allow      []scalar     `yaml:"allow"`
+		Extra      scalar       `yaml:"extra"`
 	}
 	columnForm struct {
 		Name scalar
@@ -239,6 +240,7 @@ func (c *checker) dataset(f datasetForm, names, objects map[string]int) Dataset 
 		d.Exclude = append(d.Exclude, name.text)
 	}
 	c.exclusions(f, d)
+	d.Extra = c.extra(f, d)
 	c.source(f, d)
 	d.Where, d.OrderBy = c.condition(f, d), c.order(f, d)
 	return d
@@ -286,6 +288,21 @@ func (c *checker) exclusions(f datasetForm, d Dataset) {
 			c.complain(name.line, "exclude", "%q stands among the columns", name.text)
 		}
 	}
+}
+
+// extra checks the rule that keeps undeclared fields.
+func (c *checker) extra(f datasetForm, d Dataset) bool {
+	switch {
+	case f.Extra.line == 0:
+		return false
+	case f.Extra.text != "true" && f.Extra.text != "false":
+		c.complain(f.Extra.line, "extra", "want true or false")
+	case d.Collection == "":
+		c.complain(f.Extra.line, "extra", "goes with a collection: a table has no other columns than its own")
+	case f.Extra.text == "true" && slices.ContainsFunc(d.Columns, func(col Column) bool { return col.Label() == ExtraColumn }):
+		c.complain(f.Extra.line, "extra", "the column %q of the file is taken: give the field another name with as", ExtraColumn)
+	}
+	return f.Extra.text == "true"
 }
 
 // condition checks the rule that chooses rows.

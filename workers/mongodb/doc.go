@@ -4,11 +4,10 @@
 // Go values: a field's bytes are found, checked and written. The next batch is fetched while one
 // is being written.
 //
-// Rows come in natural order, the order in which the storage engine scans the collection, unless
-// the dataset orders them: it is the fastest and needs no index. Which documents, a filter in
-// Extended JSON may say; one that would run code on the server is refused. A dataset's columns are
-// fields of the document; `a.b` is the field b of the document a, unless a field is literally named
-// so.
+// Unless the dataset orders its rows, they come in natural order, in which the storage engine scans
+// the collection: it is the fastest and needs no index. A filter in Extended JSON may choose the
+// documents; one that would run code on the server is refused. A dataset's columns are fields of
+// the document; `a.b` is the field b of the document a, unless a field is literally named so.
 //
 // What becomes of each BSON type, in a column:
 //
@@ -55,8 +54,13 @@
 // counts names that begin with $).
 //
 // A field that no column declares is never lost silently: the tally names it and counts the
-// documents that have it. Of a field that a document holds twice, the first is exported, with a
-// warning. Fields with sensitive names inside of an exported document are part of that document.
+// documents that have it. Where the dataset asks for it, a last column _extra holds one document of
+// all such fields, in their order; with `a.b` declared, of the rest of a too. Of a field that a
+// document holds twice, the first is exported, with a warning, and the others are in _extra.
+//
+// Fields with sensitive names inside of an exported document are part of that document: who
+// declares it has looked at it. In _extra, which nobody has looked at, they are left out at every
+// depth, as are the excluded and the masked ones.
 //
 // Datasets of a session show one snapshot where the server has snapshot sessions (replica sets
 // and sharded clusters since 5.0); elsewhere each shows the collection as it was while being

@@ -24,6 +24,7 @@ type recorder struct {
 	values  []value // of the current document, by column
 	top     *level
 	ext     jsonWriter
+	extra   *extra // nil without an extra column
 
 	undeclared []*field // in the order in which they were found
 	unnamed    int64    // occurrences of further undeclared fields
@@ -42,10 +43,14 @@ type column struct {
 // field names.
 const maxUndeclared = 100
 
-func newRecorder(sink io.Writer, columns []catalog.Column, withheld []ingest.Withheld) *recorder {
+// newRecorder returns a recorder of those columns of the dataset, which withholds the others.
+func newRecorder(sink io.Writer, d catalog.Dataset, columns []catalog.Column, withheld []ingest.Withheld) *recorder {
 	r := &recorder{
 		csv: encode.NewWriter(sink), columns: make([]column, len(columns)),
 		values: make([]value, len(columns)), top: newLevel(columns, withheld),
+	}
+	if d.Extra {
+		r.extra = newExtra(d)
 	}
 	for i, c := range columns {
 		r.columns[i].Column = c
@@ -82,6 +87,9 @@ func corruption(err error) error {
 // record writes one document.
 func (r *recorder) record(doc []byte) error {
 	clear(r.values)
+	if r.extra != nil {
+		r.extra.reset()
+	}
 	if err := r.collect(elements(doc), r.top, nil, scope{}); err != nil {
 		return err
 	}
@@ -89,6 +97,9 @@ func (r *recorder) record(doc []byte) error {
 		if err := r.write(&r.columns[i], r.values[i]); err != nil {
 			return err
 		}
+	}
+	if r.extra != nil {
+		r.csv.Raw(r.extra.field())
 	}
 	return r.csv.EndRow()
 }
@@ -108,25 +119,27 @@ func (r *recorder) collect(rest []byte, at *level, parent *field, in scope) erro
 	expected := &at.first
 	for len(rest) > 0 {
 		f := *expected
+		var name []byte
 		var v value
 		var err error
 		if f != nil && named(rest, f.name) {
+			name = rest[1 : 1+len(f.name)]
 			v, rest, err = valueAt(rest, len(f.name)+2)
-		} else {
-			var name []byte
-			if name, v, rest, err = element(rest); err == nil {
-				f = r.field(at, parent, name, in)
-				*expected = f
-			}
+		} else if name, v, rest, err = element(rest); err == nil {
+			f = r.field(at, parent, name, in)
+			*expected = f
 		}
 		if err != nil {
 			return err
 		}
 		if f == nil {
+			if err := r.leave(parent, name, v, in); err != nil {
+				return err
+			}
 			continue
 		}
 		expected = &f.next
-		if err := r.take(f, v, in); err != nil {
+		if err := r.take(f, parent, name, v, in); err != nil {
 			return err
 		}
 	}
@@ -155,8 +168,8 @@ func (r *recorder) field(at *level, parent *field, name []byte, in scope) *field
 	return f
 }
 
-// take keeps the value of a field for its column, or counts it as undeclared.
-func (r *recorder) take(f *field, v value, in scope) error {
+// take keeps the value of a field for its column, or leaves it.
+func (r *recorder) take(f, parent *field, name []byte, v value, in scope) error {
 	switch {
 	case f.withheld:
 		in.covered = true
@@ -166,20 +179,42 @@ func (r *recorder) take(f *field, v value, in scope) error {
 		in.covered = true
 	default:
 		r.repeated++
-		return nil
+		return r.leave(parent, name, v, in)
 	}
 	switch {
 	case f.within != nil && v.kind == kindDocument:
-		return r.collect(elements(v.data), f.within, f, scope{in.depth + 1, in.covered})
+		return r.enter(f, parent, name, v, in)
 	case in.covered:
-	case f.within != nil && v.kind == kindNull: // the fields inside are missing, and nothing else is lost
-	default:
-		if f.undeclared == 0 && f.within != nil {
-			r.undeclared = append(r.undeclared, f)
-		}
-		f.undeclared++
+		return nil
+	case f.within != nil && v.kind == kindNull:
+		return nil // the fields inside are missing, and nothing else is lost
+	case f.within != nil && f.undeclared == 0:
+		r.undeclared = append(r.undeclared, f)
 	}
+	f.undeclared++
+	return r.leave(parent, name, v, in)
+}
+
+// enter looks for columns inside of a document.
+func (r *recorder) enter(f, parent *field, name []byte, v value, in scope) error {
+	inside := elements(v.data)
+	if r.extra == nil || in.covered {
+		return r.collect(inside, f.within, f, scope{in.depth + 1, in.covered})
+	}
+	mark := r.extra.open(name)
+	if err := r.collect(inside, f.within, f, scope{in.depth + 1, false}); err != nil {
+		return err
+	}
+	r.extra.close(mark, len(inside) == 0)
 	return nil
+}
+
+// leave puts a value that no column holds into the extra column, if there is one.
+func (r *recorder) leave(parent *field, name []byte, v value, in scope) error {
+	if r.extra == nil || in.covered {
+		return nil
+	}
+	return r.extra.add(parent, name, v, in.depth)
 }
 
 // write writes one field. Invalid BSON inside of a document or array is errCorrupt.
@@ -277,7 +312,7 @@ func (r *recorder) flush() error { return r.csv.Flush() }
 
 // found returns the columns, given as they were prepared, with the types that the documents had.
 func (r *recorder) found(prepared []ingest.Column) []ingest.Column {
-	columns := slices.Clone(prepared)
+	columns := slices.Clone(prepared) // with the extra column, which is as it was
 	for i := range r.columns {
 		c := &r.columns[i]
 		if source := c.census.sourceType(); source != "" {
@@ -293,13 +328,22 @@ func (r *recorder) warnings() []string {
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	slices.SortFunc(r.undeclared, func(a, b *field) int { return strings.Compare(a.path, b.path) })
 	for _, f := range r.undeclared {
-		warn("the field %q is not declared and not exported: %d documents have it", f.path, f.undeclared)
+		switch {
+		case r.extra == nil:
+			warn("the field %q is not declared and not exported: %d documents have it", f.path, f.undeclared)
+		case r.extra.rule(f.path) == "":
+			warn("the field %q is not declared and kept in %s: %d documents have it", f.path, catalog.ExtraColumn, f.undeclared)
+		}
 	}
 	if r.unnamed > 0 {
 		warn("more than %d fields are not declared: %d times there was one that is not named here", maxUndeclared, r.unnamed)
 	}
 	if r.repeated > 0 {
-		warn("%d times a document held a field more than once: the first one is exported", r.repeated)
+		where := ""
+		if r.extra != nil {
+			where = ", the others are in " + catalog.ExtraColumn + " unless they are masked"
+		}
+		warn("%d times a document held a field more than once: the first one is exported%s", r.repeated, where)
 	}
 	for i := range r.columns {
 		nulls, missing := r.columns[i].census.kinds[kindNull], r.columns[i].census.kinds[kindMissing]
@@ -307,10 +351,15 @@ func (r *recorder) warnings() []string {
 			warn("the column %q is NULL where the field is null, in %d documents, and where it is missing, in %d", r.columns[i].Label(), nulls, missing)
 		}
 	}
-	if r.ext.dollars > 0 {
-		warn("%d fields inside of documents have names that begin with $: a reader of Extended JSON may take them for types", r.ext.dollars)
+	dollars, bad := r.ext.dollars, r.bad+r.ext.bad
+	if r.extra != nil {
+		all = append(all, r.extra.warnings()...)
+		dollars, bad = dollars+r.extra.json.dollars, bad+r.extra.json.bad
 	}
-	if bad := r.bad + r.ext.bad; bad > 0 {
+	if dollars > 0 {
+		warn("%d fields inside of documents have names that begin with $: a reader of Extended JSON may take them for types", dollars)
+	}
+	if bad > 0 {
 		warn("%d strings are not UTF-8: their wrong bytes are exported as U+FFFD", bad)
 	}
 	return append(all, r.csv.Warnings()...)

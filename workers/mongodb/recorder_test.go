@@ -17,6 +17,7 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/workers/extracttest"
 )
 
 // columnsNamed returns catalog columns of these names.
@@ -49,7 +50,7 @@ func recorded(t testing.TB, columns []catalog.Column, docs ...[]byte) (string, [
 func recorderOf(t testing.TB, columns []catalog.Column, docs ...[]byte) (*recorder, string) {
 	t.Helper()
 	var out bytes.Buffer
-	r := newRecorder(&out, columns, nil)
+	r := newRecorder(&out, catalog.Dataset{}, columns, nil)
 	if err := r.batch(slices.Concat(docs...)); err != nil {
 		t.Fatalf("recording: %v", err)
 	}
@@ -141,7 +142,7 @@ func TestColumns(t *testing.T) {
 
 func TestWithheldFieldsAreNotCalledUndeclared(t *testing.T) {
 	var out bytes.Buffer
-	r := newRecorder(&out, columnsNamed("a"), []ingest.Withheld{{Name: "password"}})
+	r := newRecorder(&out, catalog.Dataset{}, columnsNamed("a"), []ingest.Withheld{{Name: "password"}})
 	if err := r.batch(raw(t, bson.D{{Key: "a", Value: 1}, {Key: "password", Value: "x"}})); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestWithheldFieldsAreNotCalledUndeclared(t *testing.T) {
 
 func TestUndeclaredFieldsAreBounded(t *testing.T) {
 	var out bytes.Buffer
-	r := newRecorder(&out, columnsNamed("a"), nil)
+	r := newRecorder(&out, catalog.Dataset{}, columnsNamed("a"), nil)
 	for i := range 3 * maxUndeclared {
 		if err := r.batch(raw(t, bson.D{{Key: "a", Value: 1}, {Key: fmt.Sprint("x", i), Value: 1}})); err != nil {
 			t.Fatal(err)
@@ -318,14 +319,14 @@ func TestCorruptDocumentsAreRefused(t *testing.T) {
 		"nested too deep":       nested(maxDepth + 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newRecorder(io.Discard, columnsNamed("a"), nil).batch(doc)
+			err := newRecorder(io.Discard, catalog.Dataset{}, columnsNamed("a"), nil).batch(doc)
 			failure, ok := errors.AsType[*ingest.Error](err)
 			if !ok || failure.Code != ingest.QueryFailed || failure.Transient {
 				t.Errorf("recording it returned %v; want a permanent query_failed", err)
 			}
 		})
 	}
-	if err := newRecorder(io.Discard, columnsNamed("a"), nil).batch(nested(100)); err != nil {
+	if err := newRecorder(io.Discard, catalog.Dataset{}, columnsNamed("a"), nil).batch(nested(100)); err != nil {
 		t.Errorf("a document as deep as the server allows is refused: %v", err)
 	}
 }
@@ -344,7 +345,7 @@ func nested(depth int) []byte {
 
 func TestTheSinksErrorComesBackUnchanged(t *testing.T) {
 	broken := errors.New("broken")
-	r := newRecorder(brokenSink{broken}, columnsNamed("a"), nil)
+	r := newRecorder(brokenSink{broken}, catalog.Dataset{}, columnsNamed("a"), nil)
 	doc := raw(t, bson.D{{Key: "a", Value: strings.Repeat("x", 1<<20)}})
 	if err := r.batch(doc); err != broken { //nolint:errorlint // the contract is the very error, not one that wraps it
 		t.Errorf("got %v; want the very error of the sink", err)
@@ -360,12 +361,22 @@ func FuzzRecord(f *testing.F) {
 		f.Add(raw(f, bson.D{{Key: "a", Value: anyValue(rand.New(rand.NewPCG(seed, 2)), 0)}, {Key: "b", Value: bson.D{{Key: "c", Value: 1}}}}))
 	}
 	columns := []catalog.Column{{Name: "a"}, {Name: "b.c"}, {Name: "j", JSON: true}}
+	d := catalog.Dataset{Columns: columns, Extra: true}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		var out bytes.Buffer
-		r := newRecorder(&out, columns, nil)
+		r := newRecorder(&out, d, columns, nil)
 		if err := r.batch(doc); err == nil {
 			if err := r.flush(); err != nil {
 				t.Fatal(err)
+			}
+			records, err := extracttest.ReadCSV(out.Bytes())
+			if err != nil {
+				t.Fatalf("reading %q: %v", out.Bytes(), err)
+			}
+			for _, record := range records {
+				if extra := record[3]; !extra.Null && !json.Valid([]byte(extra.Text)) {
+					t.Fatalf("not JSON: %q", extra.Text)
+				}
 			}
 		} else if failure, ok := errors.AsType[*ingest.Error](err); !ok || failure.Code != ingest.QueryFailed {
 			t.Fatalf("the error is %v; want a query_failed", err)
@@ -413,7 +424,7 @@ func BenchmarkRecord(b *testing.B) {
 	for i := range n {
 		docs = append(docs, raw(b, receta(i))...)
 	}
-	r := newRecorder(io.Discard, columnsNamed("_id", "pacienteDNI", "medicoCMP", "fechaEmision", "productos", "archivoPDF", "estadoValidacion", "createdAt", "updatedAt"), nil)
+	r := newRecorder(io.Discard, catalog.Dataset{}, columnsNamed("_id", "pacienteDNI", "medicoCMP", "fechaEmision", "productos", "archivoPDF", "estadoValidacion", "createdAt", "updatedAt"), nil)
 	b.SetBytes(int64(len(docs) / n))
 	b.ReportAllocs()
 	for i := 0; i < b.N; i += n {

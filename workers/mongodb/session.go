@@ -121,11 +121,14 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 		// A field has no declared type: each document may hold another one.
 		e.Columns = append(e.Columns, s.Describe(ingest.TypeText, "bson"))
 	}
+	if d.Extra {
+		e.Columns = append(e.Columns, ingest.Column{Name: catalog.ExtraColumn, Type: ingest.TypeJSON, SourceType: kindDocument.alias()})
+	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) {
 		if s.lost != nil {
 			return engine.Tally{}, s.lost
 		}
-		r := newRecorder(sink, columns, e.Withheld)
+		r := newRecorder(sink, d, columns, e.Withheld)
 		if err := s.extract(ctx, collection, query, r, sink); err != nil {
 			return engine.Tally{}, err
 		}
