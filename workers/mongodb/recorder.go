@@ -183,7 +183,7 @@ func (r *recorder) take(f, parent *field, name []byte, v value, in scope) error 
 	}
 	switch {
 	case f.within != nil && v.kind == kindDocument:
-		return r.enter(f, parent, name, v, in)
+		return r.enter(f, name, v, in)
 	case in.covered:
 		return nil
 	case f.within != nil && v.kind == kindNull:
@@ -196,7 +196,7 @@ func (r *recorder) take(f, parent *field, name []byte, v value, in scope) error 
 }
 
 // enter looks for columns inside of a document.
-func (r *recorder) enter(f, parent *field, name []byte, v value, in scope) error {
+func (r *recorder) enter(f *field, name []byte, v value, in scope) error {
 	inside := elements(v.data)
 	if r.extra == nil || in.covered {
 		return r.collect(inside, f.within, f, scope{in.depth + 1, in.covered})
