@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -36,6 +35,7 @@ const (
 // acceptance is a gateway with a virtual host and a Redis database of its own, and no worker.
 type acceptance struct {
 	gateway gateway
+	process *program // of the gateway
 	redis   *redis.Client
 	broker  *amqp.Connection
 	bare    []*amqp.Channel // one of each client
@@ -46,13 +46,21 @@ func gatewayPosts(name string, d dataset) subject {
 	return subject{
 		name: name, prepare: prepareAcceptance,
 		measure: func(ctx context.Context, b *bench) (measurement, error) {
-			return b.acceptance.measure(ctx, broker.CommandQueue(d.Database), func(int, int) error {
-				status, answer, err := b.acceptance.gateway.post(ctx, d, "")
-				if err == nil && status != http.StatusAccepted {
-					err = fmt.Errorf("the gateway answers %d %s", status, answer)
+			a := b.acceptance
+			loaders := make([]*loader, clients)
+			for i := range loaders {
+				var err error
+				if loaders[i], err = newLoader(ctx, a.gateway, d); err != nil {
+					return measurement{}, err
 				}
-				return err
-			})
+				defer loaders[i].close()
+			}
+			observed, err := b.observe(ctx, name, a.process.pid())
+			if err != nil {
+				return measurement{}, err
+			}
+			m, err := a.measure(ctx, broker.CommandQueue(d.Database), func(client, _ int) error { return loaders[client].post() })
+			return m, errors.Join(err, observed.end(&m))
 		},
 	}
 }
@@ -182,7 +190,7 @@ func prepareAcceptance(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	a.gateway = gateway{url: p.url, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}}
+	a.process, a.gateway = p, gateway{url: p.url}
 	b.acceptance = a
 	return a.clear(ctx, broker.CommandQueue(ingest.PostgreSQL)) // of a run that was cut short
 }

@@ -160,12 +160,14 @@ func (b *bench) start(ctx context.Context, name, binary, portVariable string, en
 func (b *bench) binary(name string) string { return b.stack.local(filepath.Join("bin", name)) }
 
 // rounds measures every subject once in every round, after a round that warms up and is forgotten.
-// Each round begins with another subject, so that none always comes after the same one's dust.
 func (b *bench) rounds(ctx context.Context, needed []subject) (map[string][]measurement, error) {
 	measured := map[string][]measurement{}
 	for round := range b.settings.Rounds + 1 {
-		from := round % len(needed)
-		for _, s := range slices.Concat(needed[from:], needed[:from]) {
+		title := fmt.Sprintf("round %d/%d", round, b.settings.Rounds)
+		if round == 0 {
+			title = "warming up"
+		}
+		for _, s := range order(needed, round) {
 			if round == 0 && s.cold {
 				continue
 			}
@@ -173,16 +175,24 @@ func (b *bench) rounds(ctx context.Context, needed []subject) (map[string][]meas
 			if err != nil {
 				return nil, fmt.Errorf("measuring %s: %w", s.name, errors.Join(err, context.Cause(ctx)))
 			}
-			title := fmt.Sprintf("round %d/%d", round, b.settings.Rounds)
-			if round == 0 {
-				title = "warming up"
-			} else {
+			b.say(title, "%-20s %s", s.name, m)
+			if round > 0 {
 				measured[s.name] = append(measured[s.name], m)
 			}
-			b.say(title, "%-20s %s", s.name, m)
 		}
 	}
 	return measured, nil
+}
+
+// order returns the subjects in the order of a round. Each begins with another one, and every other one
+// goes backwards: none always comes after the same one's dust.
+func order(subjects []subject, round int) []subject {
+	from := round % len(subjects)
+	turned := slices.Concat(subjects[from:], subjects[:from])
+	if round%2 == 1 {
+		slices.Reverse(turned)
+	}
+	return turned
 }
 
 // close ends what was started, the latest first.

@@ -150,8 +150,23 @@ func dropTables(t *testing.T, b *bench) {
 	}
 }
 
+func TestEveryRoundMeasuresEverythingInAnotherOrder(t *testing.T) {
+	all := []subject{{name: "a"}, {name: "b"}, {name: "c"}}
+	var orders []string
+	for round := range 4 {
+		var names string
+		for _, s := range order(all, round) {
+			names += s.name
+		}
+		orders = append(orders, names)
+	}
+	if want := []string{"abc", "acb", "cab", "cba"}; !slices.Equal(orders, want) {
+		t.Errorf("the rounds' orders are %q; want %q", orders, want)
+	}
+}
+
 func TestTheReportSaysWhatWasMeasured(t *testing.T) {
-	b := &bench{settings: settings{Rounds: 2, Scale: 1}, machine: machine{Cores: 2, CPU: "some processor"}}
+	b := &bench{settings: settings{Rounds: 2, Scale: 1}, machine: machine{Cores: 2, CPU: "some processor"}, stack: newStack("", io.Discard)}
 	chosen := []benchCase{
 		{Name: "a/ratio", Quantity: seconds, Ours: "x", Ref: "y", Bar: 0.5},
 		{Name: "a/memory", Quantity: memory, Ours: "x", Bar: 96},

@@ -16,35 +16,19 @@ func export(name string, d dataset) subject {
 	}
 }
 
-func (b *bench) export(ctx context.Context, name string, d dataset) (m measurement, err error) {
-	worker := b.workers[d.Database].pid()
-	if err := resetPeak(worker); err != nil {
-		return measurement{}, err
-	}
-	before, err := cpu(worker)
+func (b *bench) export(ctx context.Context, name string, d dataset) (measurement, error) {
+	observed, err := b.observe(ctx, name, b.workers[d.Database].pid())
 	if err != nil {
 		return measurement{}, err
 	}
-	unwatch, err := b.watch(ctx, name, worker)
-	if err != nil {
-		return measurement{}, err
-	}
+	var m measurement
 	job, wall, err := b.gateway.ingest(ctx, d)
-	if err := errors.Join(err, unwatch()); err != nil {
+	if err := errors.Join(err, observed.end(&m)); err != nil {
 		return measurement{}, err
 	}
 	result := job.Results.Of(d.Name)
-	m = measurement{
-		Seconds: job.FinishedAt.Sub(job.StartedAt).Seconds(), Wall: wall.Seconds(),
-		Rows: d.Rows, Bytes: result.Bytes,
-	}
-	if m.Peak, err = peak(worker); err != nil {
-		return measurement{}, err
-	}
-	if m.CPU, err = cpu(worker); err != nil {
-		return measurement{}, err
-	}
-	m.CPU -= before
+	m.Seconds, m.Wall = job.FinishedAt.Sub(job.StartedAt).Seconds(), wall.Seconds()
+	m.Rows, m.Bytes = d.Rows, result.Bytes
 	size, err := b.lake.size(ctx, result.Key)
 	switch {
 	case err != nil:

@@ -21,20 +21,30 @@ type gateway struct {
 // ingest asks for one dataset, waits for the end of the job, and returns it with the time from the
 // request to the answer. A job that did not succeed in its first attempt, with every row, is an error.
 func (g gateway) ingest(ctx context.Context, d dataset) (ingest.Job, time.Duration, error) {
-	began := time.Now()
-	status, answer, err := g.post(ctx, d, "wait=300")
-	took := time.Since(began)
+	request, err := g.request(ctx, d)
 	if err != nil {
 		return ingest.Job{}, 0, err
 	}
+	request.Header.Set("Prefer", "wait=300")
+	began := time.Now()
+	response, err := g.http.Do(request)
+	if err != nil {
+		return ingest.Job{}, 0, fmt.Errorf("asking the gateway: %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	took := time.Since(began)
+	if err != nil {
+		return ingest.Job{}, 0, fmt.Errorf("reading the gateway's answer: %w", err)
+	}
 	var job ingest.Job
 	if err := json.Unmarshal(answer, &job); err != nil {
-		return ingest.Job{}, 0, fmt.Errorf("reading the gateway's answer %d %s: %w", status, answer, err)
+		return ingest.Job{}, 0, fmt.Errorf("reading the gateway's answer %s %s: %w", response.Status, answer, err)
 	}
 	result := job.Results.Of(d.Name)
 	switch {
-	case status != http.StatusOK || job.Status != ingest.Success || result == nil:
-		return ingest.Job{}, 0, fmt.Errorf("the export of %s did not succeed: %d %s", d.Name, status, answer)
+	case response.StatusCode != http.StatusOK || job.Status != ingest.Success || result == nil:
+		return ingest.Job{}, 0, fmt.Errorf("the export of %s did not succeed: %s %s", d.Name, response.Status, answer)
 	case job.Attempt != 1:
 		return ingest.Job{}, 0, fmt.Errorf("the export of %s took %d attempts: %s", d.Name, job.Attempt, answer)
 	case result.Rows != int64(d.Rows):
@@ -43,28 +53,16 @@ func (g gateway) ingest(ctx context.Context, d dataset) (ingest.Job, time.Durati
 	return job, took, nil
 }
 
-// post sends one request for a dataset and returns the answer.
-func (g gateway) post(ctx context.Context, d dataset, prefer string) (status int, answer []byte, err error) {
+// request asks for one dataset.
+func (g gateway) request(ctx context.Context, d dataset) (*http.Request, error) {
 	body, err := json.Marshal(map[string][]string{"datasets": {d.Name}})
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/api/ingesta/"+string(d.Database), bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if prefer != "" {
-		request.Header.Set("Prefer", prefer)
-	}
-	response, err := g.http.Do(request)
-	if err != nil {
-		return 0, nil, fmt.Errorf("asking the gateway: %w", err)
-	}
-	defer response.Body.Close()
-	answer, err = io.ReadAll(response.Body)
-	if err != nil {
-		return 0, nil, fmt.Errorf("reading the gateway's answer: %w", err)
-	}
-	return response.StatusCode, answer, nil
+	return request, nil
 }

@@ -15,10 +15,10 @@ type measurement struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	// Wall is how long a client waited for an export.
 	Wall float64 `json:"wall_s,omitempty"`
-	// CPU is the processor time of the worker, or of the processes of a reference.
+	// CPU is the processor time of the worker, of the gateway where it is measured, or of the processes
+	// of a reference.
 	CPU float64 `json:"cpu_s,omitempty"`
-	// Peak is the highest resident set of the worker during the run, or the sum of those of a
-	// reference's processes, in MiB.
+	// Peak is the highest resident set of the same in MiB; of several processes the sum.
 	Peak  float64 `json:"peak_rss_mib,omitempty"`
 	Rows  int     `json:"rows,omitempty"`
 	Bytes int64   `json:"bytes,omitempty"` // of the object

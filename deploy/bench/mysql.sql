@@ -1,4 +1,4 @@
--- A table of users as PharmaVida's, with {{rows}} rows of about 82 bytes of CSV each.
+-- A table of users as PharmaVida's, with {{rows}} rows of about 87 bytes of CSV each.
 
 DROP TABLE IF EXISTS {{table}};
 

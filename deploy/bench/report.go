@@ -57,7 +57,8 @@ type subjectReport struct {
 func newReport(b *bench, chosen []benchCase, needed []subject, measured map[string][]measurement) report {
 	r := report{At: b.began.UTC().Truncate(time.Second), Machine: b.machine, Rounds: b.settings.Rounds, Scale: b.settings.Scale, Settings: map[string]string{}}
 	for _, variable := range os.Environ() {
-		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "INGESTA_") {
+		name, value, _ := strings.Cut(variable, "=")
+		if _, ofStack := b.stack.env[name]; strings.HasPrefix(name, "INGESTA_") && !ofStack {
 			r.Settings[name] = value
 		}
 	}
