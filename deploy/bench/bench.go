@@ -172,8 +172,11 @@ func (b *bench) rounds(ctx context.Context, needed []subject) (map[string][]meas
 				continue
 			}
 			m, err := s.measure(ctx, b)
+			if ctx.Err() != nil {
+				err = context.Cause(ctx) // whatever it did to the subject
+			}
 			if err != nil {
-				return nil, fmt.Errorf("measuring %s: %w", s.name, errors.Join(err, context.Cause(ctx)))
+				return nil, fmt.Errorf("measuring %s: %w", s.name, err)
 			}
 			b.say(title, "%-20s %s", s.name, m)
 			if round > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -83,8 +82,8 @@ const samplePeak = 20 * time.Millisecond
 
 // pipe runs the commands side by side, each reading what the one before it writes, and measures from
 // the start of the first to the end of the last. What the last one prints is thrown away unless its
-// Stdout is set. Its commands must be made with ctx.
-func pipe(ctx context.Context, commands ...*exec.Cmd) (measurement, error) {
+// Stdout is set.
+func pipe(commands ...*exec.Cmd) (measurement, error) {
 	var ends []*os.File // ours, to be closed when the children have them
 	closeEnds := func() {
 		for _, end := range ends {
@@ -124,7 +123,7 @@ func pipe(ctx context.Context, commands ...*exec.Cmd) (measurement, error) {
 	var m measurement
 	for i, command := range started {
 		if err := command.Wait(); err != nil {
-			problems = append(problems, fmt.Errorf("running %s: %w\n%s", command.Path, errors.Join(err, context.Cause(ctx)), tail(complaints[i].String())))
+			problems = append(problems, fmt.Errorf("running %s: %w\n%s", command.Path, err, tail(complaints[i].String())))
 		}
 		m.CPU += (command.ProcessState.UserTime() + command.ProcessState.SystemTime()).Seconds()
 	}

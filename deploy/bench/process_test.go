@@ -52,7 +52,7 @@ func TestPipe(t *testing.T) {
 	var got strings.Builder
 	last := exec.CommandContext(ctx, "wc", "-c")
 	last.Stdout = &got
-	m, err := pipe(ctx, exec.CommandContext(ctx, "head", "-c", "20000000", "/dev/zero"), exec.CommandContext(ctx, "cat"), last)
+	m, err := pipe(exec.CommandContext(ctx, "head", "-c", "20000000", "/dev/zero"), exec.CommandContext(ctx, "cat"), last)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestPipe(t *testing.T) {
 		t.Errorf("measured %+v; want a time and a peak", m)
 	}
 	for _, commands := range [][]string{{"false", "cat"}, {"true", "false"}, {"true", "no-such-program"}} {
-		if _, err := pipe(ctx, exec.CommandContext(ctx, commands[0]), exec.CommandContext(ctx, commands[1])); err == nil {
+		if _, err := pipe(exec.CommandContext(ctx, commands[0]), exec.CommandContext(ctx, commands[1])); err == nil {
 			t.Errorf("%s succeeded", strings.Join(commands, " | "))
 		}
 	}

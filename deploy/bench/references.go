@@ -28,7 +28,7 @@ func psqlNull(d dataset) subject {
 			if err != nil {
 				return measurement{}, err
 			}
-			return pipe(ctx, psql)
+			return pipe(psql)
 		},
 	}
 }
@@ -46,7 +46,7 @@ func psqlPipe(d dataset) subject {
 			aws := exec.CommandContext(ctx, debian["awscli"], "s3", "cp", "-", fmt.Sprintf("s3://%s/%s", env["AWS_BUCKET_NAME"], pipeKey),
 				"--endpoint-url", env["AWS_ENDPOINT_URL"], "--region", env["AWS_REGION"], "--only-show-errors")
 			aws.Env = b.stack.environ()
-			m, err := pipe(ctx, psql, aws)
+			m, err := pipe(psql, aws)
 			if err != nil {
 				return measurement{}, err
 			}
@@ -79,7 +79,7 @@ func mariadbNull(d dataset) subject {
 				"--host="+env["SOURCE_MYSQL_HOST"], "--port="+env["SOURCE_MYSQL_PORT"], "--user="+env["SOURCE_MYSQL_USER"],
 				"-e", d.query(), env["SOURCE_MYSQL_DATABASE"])
 			cmd.Env = b.stack.environ("MYSQL_PWD=" + env["SOURCE_MYSQL_PASSWORD"])
-			return pipe(ctx, cmd)
+			return pipe(cmd)
 		},
 	}
 }
@@ -94,7 +94,7 @@ func python(name string, d dataset) subject {
 			cmd := exec.CommandContext(ctx, debians, filepath.Join(b.stack.root, "deploy", "bench", "original.py"),
 				string(d.Database), d.Table, strings.Join(d.Columns, ","), pythonKey)
 			cmd.Env = b.stack.environ()
-			m, err := counted(ctx, d, cmd)
+			m, err := counted(d, cmd)
 			if err != nil {
 				return measurement{}, err
 			}
@@ -115,7 +115,7 @@ func driver(d dataset) subject {
 			args := append([]string{driverReference, fmt.Sprintf("mongodb://127.0.0.1:%d/", b.replay.Port()), recetasDatabase, d.Table}, d.Columns...)
 			cmd := exec.CommandContext(ctx, self, args...)
 			cmd.Env = b.stack.environ()
-			return counted(ctx, d, cmd)
+			return counted(d, cmd)
 		},
 	}
 }
@@ -128,16 +128,16 @@ func mongoexport(path string, d dataset) subject {
 			cmd := exec.CommandContext(ctx, path, "--quiet", fmt.Sprintf("--uri=mongodb://127.0.0.1:%d/%s", b.replay.Port(), recetasDatabase),
 				"--collection="+d.Table, "--type=csv", "--fields="+strings.Join(d.Columns, ","))
 			cmd.Env = b.stack.environ()
-			return pipe(ctx, cmd)
+			return pipe(cmd)
 		},
 	}
 }
 
 // counted runs a command that prints how many rows it has exported, which must be all.
-func counted(ctx context.Context, d dataset, cmd *exec.Cmd) (measurement, error) {
+func counted(d dataset, cmd *exec.Cmd) (measurement, error) {
 	var rows bytes.Buffer
 	cmd.Stdout = &rows
-	m, err := pipe(ctx, cmd)
+	m, err := pipe(cmd)
 	if err != nil {
 		return measurement{}, err
 	}
