@@ -32,6 +32,11 @@
 // The columns of a query are learnt from the query as a derived table LIMIT 0. The server does
 // not run it then, except where it reads no table at all.
 //
+// A table's condition and order become part of its SELECT, whose names are quoted and are those of
+// the server's catalogue. Conditions and queries are looked at by the server as derived tables before
+// they run, which only a query can be; what asks for locks on rows is refused, and so is what
+// writes, by the transaction.
+//
 // Guarantees: one session is one REPEATABLE READ, READ ONLY transaction with a consistent
 // snapshot, so all its datasets show the same state, tables of engines without transactions
 // excepted (their snapshot says so). A dataset that fails, or whose sink fails, leaves the

@@ -26,6 +26,9 @@ func (s *session) Prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 }
 
 func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extraction, error) {
+	if locks(d.Query) || locks(d.Where) {
+		return engine.Extraction{}, ingest.Permanent(ingest.QueryFailed, nil, "dataset %q would lock the rows that it reads", d.Name)
+	}
 	e := engine.Extraction{Snapshot: s.snapshot}
 	for _, name := range d.Sources() {
 		facts, err := s.relation(ctx, name)
@@ -52,16 +55,23 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 		return engine.Extraction{}, err
 	}
 	if d.Table != "" {
-		p.query = selection(d.Table, p.columns)
+		p.query = selection(d, p.columns)
 	} else {
 		// Here the server cannot be asked to widen a float without losing the query's order.
 		p.binary = slices.ContainsFunc(p.columns, func(c column) bool { return c.widen })
-		if e.EstimatedRows, err = s.estimate(ctx, d.Query); err != nil {
+	}
+	if d.Where != "" {
+		if _, err := s.rows(ctx, derived("SELECT 1"+from(d))); err != nil {
+			return engine.Extraction{}, fmt.Errorf("checking the condition: %w", err)
+		}
+	}
+	if d.Where != "" || d.Query != "" {
+		if e.EstimatedRows, err = s.estimate(ctx, p.query); err != nil {
 			return engine.Extraction{}, err
 		}
 	}
 	for _, c := range p.columns {
-		e.Columns = append(e.Columns, ingest.Column{Name: c.name, Type: c.fileType, SourceType: c.sourceType})
+		e.Columns = append(e.Columns, c.described)
 	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) { return s.run(ctx, p, sink) }
 	return e, nil
@@ -114,13 +124,13 @@ func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", 
 // compares without case even where table names have one.
 func named(name string) (condition string, params []string) {
 	schema, table, ok := strings.Cut(name, ".")
-	condition = "TABLE_SCHEMA = ?"
-	if !ok {
-		schema, table = "", name
-		condition = "TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE())"
+	if ok {
+		condition, params = "TABLE_SCHEMA = ?", []string{schema}
+	} else {
+		condition, table = "TABLE_SCHEMA = DATABASE()", name
 	}
 	condition += " AND TABLE_NAME = ? AND (@@lower_case_table_names > 0 OR CAST(TABLE_NAME AS BINARY) = CAST(? AS BINARY))"
-	return condition, []string{schema, table, table}
+	return condition, append(params, table, table)
 }
 
 // tableColumns returns the columns of a table in the server's order, also invisible ones.
@@ -155,7 +165,7 @@ func (s *session) checkedJSON(ctx context.Context, name string) ([]string, error
 	condition, params := named(name)
 	found, err := s.rows(ctx, `
 		SELECT CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS
-		WHERE LEVEL = 'Column' AND CHECK_CLAUSE = CONCAT('json_valid(`+"`', CONSTRAINT_NAME, '`"+`)') AND `+
+		WHERE LEVEL = 'Column' AND CHECK_CLAUSE = CONCAT('json_valid(`+"`', REPLACE(CONSTRAINT_NAME, '`', '``'), '`"+`)') AND `+
 		strings.Replace(condition, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA", 1), params...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checks of the columns: %w", err)
@@ -167,10 +177,16 @@ func (s *session) checkedJSON(ctx context.Context, name string) ([]string, error
 	return columns, nil
 }
 
+// derived returns the statement that has a query looked at without being run: as a derived table
+// none of whose rows is wanted. What is no query and nothing else cannot be one: INTO OUTFILE, a
+// second statement, a WITH before a DELETE.
+func derived(query string) string {
+	return "SELECT * FROM (" + query + "\n) AS dataset LIMIT 0" // the newline ends a comment that the query ends in
+}
+
 // queryColumns returns the columns of a query.
 func (s *session) queryColumns(ctx context.Context, query string) ([]column, error) {
-	// The newline ends a comment that the query may end in.
-	rows, err := s.conn.QueryContext(ctx, "SELECT * FROM ("+query+"\n) AS dataset LIMIT 0", nil)
+	rows, err := s.conn.QueryContext(ctx, derived(query), nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the columns of the query: %w", err)
 	}
@@ -203,13 +219,17 @@ func choose(d catalog.Dataset, all []column) (chosen []column, withheld []ingest
 		if s.JSON {
 			c.fileType, c.form = ingest.TypeJSON, asJSON
 		}
+		c.described = s.Describe(c.fileType, c.sourceType)
+		if !s.Mask.IsZero() {
+			c.mask = s.Mask
+		}
 		chosen = append(chosen, c)
 	}
 	return chosen, withheld, nil
 }
 
 // selection returns the SELECT of the columns of a table, and notes where each stands in it.
-func selection(name string, columns []column) string {
+func selection(d catalog.Dataset, columns []column) string {
 	expressions := make([]string, len(columns))
 	for i := range columns {
 		columns[i].at = i
@@ -218,7 +238,27 @@ func selection(name string, columns []column) string {
 			expressions[i] += " + 0e0"
 		}
 	}
-	return "SELECT " + strings.Join(expressions, ", ") + " FROM " + quoteTable(name)
+	query := "SELECT " + strings.Join(expressions, ", ") + from(d)
+	for i, order := range d.OrderBy { // Dataset.Select has seen to it that the table has these columns
+		if i == 0 {
+			query += " ORDER BY "
+		} else {
+			query += ", "
+		}
+		query += quoteTable(d.Table) + "." + quoteName(order.Column)
+		if order.Descending {
+			query += " DESC"
+		}
+	}
+	return query
+}
+
+// from returns what says which rows of the table are meant.
+func from(d catalog.Dataset) string {
+	if d.Where == "" {
+		return " FROM " + quoteTable(d.Table)
+	}
+	return " FROM " + quoteTable(d.Table) + " WHERE (" + d.Where + "\n)"
 }
 
 // estimate returns how many rows the server expects of a query, 0 when it does not tell: the

@@ -32,8 +32,9 @@ var settings = [][2]string{
 	{"wait_timeout", "28800"}, // between two datasets
 	{"idle_transaction_timeout", "0"},
 	{"idle_readonly_transaction_timeout", "0"},
-	{"max_execution_time", "0"},            // MySQL
-	{"max_statement_time", "0"},            // MariaDB
+	{"max_execution_time", "0"}, // MySQL
+	{"max_statement_time", "0"}, // MariaDB
+	{"sql_big_selects", "1"},
 	{"sql_select_limit", "DEFAULT"},        // a lower one would cut tables short without a word
 	{"explain_format", "'TRADITIONAL'"},    // see estimate
 	{"group_concat_max_len", "1073741824"}, // MariaDB cuts JSON_ARRAYAGG at it
@@ -58,6 +59,7 @@ func (s *session) begin(ctx context.Context) error {
 		}
 	}
 	for _, statement := range []string{
+		"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", // also where the server ignores what a login asks for
 		"SET " + strings.Join(assignments, ", "),
 		"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",

@@ -86,7 +86,11 @@ func (p plan) copy(ctx context.Context, w *encode.Writer, r rows, sink engine.Si
 		}
 		sink.AddRows(0)
 		for i := range p.columns {
-			r.write(w, &p.columns[i])
+			c := &p.columns[i]
+			r.write(w, c)
+			if c.mask != nil {
+				w.Mask(c.mask)
+			}
 		}
 		if err := w.EndRow(); err != nil {
 			return err

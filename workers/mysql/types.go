@@ -81,8 +81,10 @@ func render(name, spelled string) rendering {
 type column struct {
 	rendering
 	name       string
-	sourceType string // as the server spells it
-	at         int    // index in the server's row
+	sourceType string        // as the server spells it
+	described  ingest.Column // in the file
+	mask       encode.Mask   // nil for none
+	at         int           // index in the server's row
 
 	noDates int64 // zero and partial dates
 	noBools int64 // values of a boolean other than 0 and 1
@@ -178,10 +180,10 @@ func (c *column) writeDate(w *encode.Writer, p []byte) {
 func (c *column) warnings() []string {
 	var all []string
 	if c.noDates > 0 {
-		all = append(all, fmt.Sprintf("column %q: %d zero or partial dates became NULL", c.name, c.noDates))
+		all = append(all, fmt.Sprintf("column %q: %d zero or partial dates became NULL", c.described.Name, c.noDates))
 	}
 	if c.noBools > 0 {
-		all = append(all, fmt.Sprintf("column %q: %d values are neither 0 nor 1 and stand as integers among true and false", c.name, c.noBools))
+		all = append(all, fmt.Sprintf("column %q: %d values are neither 0 nor 1 and stand as integers among true and false", c.described.Name, c.noBools))
 	}
 	return all
 }
