@@ -45,13 +45,20 @@
 //	all that is Extended JSON            json; also strings in a column declared as JSON, if all are
 //	anything else                        text: strings, and what has no type in common
 //
-// What is not kept: of a NULL, whether the field was null or missing (a warning counts them); in a
-// column of several types, which value had which, where the text does not tell; the subtype of
-// binary data in a column; the payload of a NaN; in JSON, a long that would fit an int reads back
-// as an int, which MongoDB itself compares, sorts and indexes as the same number; the order of a
-// document's declared fields; whether `a.b` was the name of a field or a field within a. A document
-// with a field named like a wrapper ($oid) reads back as what the wrapper stands for (a warning
-// counts names that begin with $).
+// With the column _extra a document can be rebuilt from its record, but for this:
+//
+//   - of a NULL, whether the field was null or missing, also around it: {"a": null} for a column
+//     a.b (a warning counts the documents of each);
+//   - in a column of several types, which value had which;
+//   - in a column, the subtype of binary data that is no UUID;
+//   - in JSON, whether a whole number that fits an int was a long, which MongoDB itself compares,
+//     sorts and indexes as the same number;
+//   - in JSON, a document with a field named like a wrapper ($oid): it reads as what the wrapper
+//     stands for (a warning counts names that begin with $);
+//   - the order of the declared fields, and whether `a.b` was one name or two;
+//   - the sign and payload of a NaN, and what BSON says in more than one way: decimals whose
+//     coefficient is too large are zero, every bool that is not false is true, and the names within
+//     an array count up.
 //
 // A field that no column declares is never lost silently: the tally names it and counts the
 // documents that have it. Where the dataset asks for it, a last column _extra holds one document of
