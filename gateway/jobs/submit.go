@@ -210,17 +210,21 @@ func (s *Service) publishCommands(ctx context.Context, acceptance jobstore.Accep
 	ctx, cancel := detach(ctx, publishTimeout, "publishing commands timed out")
 	defer cancel()
 	outcomes := make([]error, len(acceptance.Jobs))
+	publish := func(i int) {
+		job := acceptance.Jobs[i]
+		if outcomes[i] = s.broker.PublishCommand(ctx, job.Command(), traceparent); outcomes[i] == nil {
+			s.confirmed(ctx, job, traceparent)
+		}
+	}
 	var publishing sync.WaitGroup
 	for i, job := range acceptance.Jobs {
-		if !slices.Contains(acceptance.Unconfirmed, job.ID) {
-			continue
+		switch {
+		case !slices.Contains(acceptance.Unconfirmed, job.ID):
+		case i == len(acceptance.Jobs)-1: // mostly the only one
+			publish(i)
+		default:
+			publishing.Go(func() { publish(i) })
 		}
-		publishing.Go(func() {
-			outcomes[i] = s.broker.PublishCommand(ctx, job.Command(), traceparent)
-			if outcomes[i] == nil {
-				s.confirmed(ctx, job, traceparent)
-			}
-		})
 	}
 	publishing.Wait()
 	for i, outcome := range outcomes {
