@@ -136,7 +136,7 @@ images: ## build our images with Docker
 #? MINUTES=N, SEED=N  soak: how long (2), and which choices (0: new ones, whose seed is printed)
 #? ROUNDS=N, CASES=RE bench: how often everything is measured (5); only the cases whose names match
 #? SCALE=F, KEEP=1    bench: a fraction of the rows, for a quick look; leave its servers running
-#? WATCH=COMMAND      bench: run beside what is measured of the product, with its $PID and the $SUBJECT, such as a profiler
+#? WATCH=COMMAND      bench: run beside what is measured of the product, with its $$PID and the $$SUBJECT, such as a profiler
 #? QUICK=1            faults: the quick half alone
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
