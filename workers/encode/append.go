@@ -82,21 +82,25 @@ func appendTime(dst []byte, t time.Time) []byte {
 		year = 1 - year
 	}
 	if year >= 10_000 {
-		dst = strconv.AppendInt(dst, int64(year/100), 10)
-	} else {
-		dst = appendPair(dst, year/100)
+		dst = strconv.AppendInt(dst, int64(year/10_000), 10)
 	}
 	hour, minute, second := t.Clock()
-	dst = appendPair(dst, year%100)
-	dst = appendPair(append(dst, '-'), int(month))
-	dst = appendPair(append(dst, '-'), day)
-	dst = appendPair(append(dst, ' '), hour)
-	dst = appendPair(append(dst, ':'), minute)
-	dst = appendPair(append(dst, ':'), second)
+	dst = append(dst, "0000-00-00 00:00:00"...)
+	p := (*[19]byte)(dst[len(dst)-19:])
+	p[0], p[1] = pair(year / 100 % 100)
+	p[2], p[3] = pair(year % 100)
+	p[5], p[6] = pair(int(month))
+	p[8], p[9] = pair(day)
+	p[11], p[12] = pair(hour)
+	p[14], p[15] = pair(minute)
+	p[17], p[18] = pair(second)
 	if micros := t.Nanosecond() / 1000; micros > 0 {
-		dst = appendPair(append(dst, '.'), micros/10_000)
-		dst = appendPair(dst, micros/100%100)
-		dst = trimFraction(appendPair(dst, micros%100))
+		dst = append(dst, ".000000"...)
+		p := (*[6]byte)(dst[len(dst)-6:])
+		p[0], p[1] = pair(micros / 10_000)
+		p[2], p[3] = pair(micros / 100 % 100)
+		p[4], p[5] = pair(micros % 100)
+		dst = trimFraction(dst)
 	}
 	dst = append(dst, "+00"...)
 	if before {
@@ -105,10 +109,8 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return dst
 }
 
-// appendPair appends both digits of n, which is less than 100.
-func appendPair(dst []byte, n int) []byte {
-	return append(dst, byte('0'+n/10), byte('0'+n%10))
-}
+// pair returns both digits of n, which is less than 100.
+func pair(n int) (tens, ones byte) { return byte('0' + n/10), byte('0' + n%10) }
 
 // trimFraction returns p without the trailing zeros of the fraction of its seconds, and without
 // the point when nothing is left of it.

@@ -306,20 +306,24 @@ func appendISODate(dst []byte, millis int64) []byte {
 	t := time.UnixMilli(millis).UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = appendPair(appendPair(dst, year/100), year%100)
-	dst = appendPair(append(dst, '-'), int(month))
-	dst = appendPair(append(dst, '-'), day)
-	dst = appendPair(append(dst, 'T'), hour)
-	dst = appendPair(append(dst, ':'), minute)
-	dst = appendPair(append(dst, ':'), second)
+	dst = append(dst, "0000-00-00T00:00:00"...)
+	p := (*[19]byte)(dst[len(dst)-19:])
+	p[0], p[1] = pair(year / 100)
+	p[2], p[3] = pair(year % 100)
+	p[5], p[6] = pair(int(month))
+	p[8], p[9] = pair(day)
+	p[11], p[12] = pair(hour)
+	p[14], p[15] = pair(minute)
+	p[17], p[18] = pair(second)
 	if fraction := int(millis % 1000); fraction > 0 {
-		dst = appendPair(append(dst, '.', byte('0'+fraction/100)), fraction%100)
+		tens, ones := pair(fraction % 100)
+		dst = append(dst, '.', byte('0'+fraction/100), tens, ones)
 	}
 	return append(dst, 'Z')
 }
 
-// appendPair appends the two digits of n, which is less than 100.
-func appendPair(dst []byte, n int) []byte { return append(dst, byte('0'+n/10), byte('0'+n%10)) }
+// pair returns both digits of n, which is less than 100.
+func pair(n int) (tens, ones byte) { return byte('0' + n/10), byte('0' + n%10) }
 
 // escaped marks the bytes that a JSON string within a quoted CSV field cannot hold as they are.
 var escaped = func() (all [256]bool) {

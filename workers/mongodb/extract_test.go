@@ -205,7 +205,7 @@ func BenchmarkExtract(b *testing.B) {
 		size += len(docs[i])
 	}
 	s := newReplay(b, docs...)
-	columns := dataset("_id", "pacienteDNI", "medicoCMP", "fechaEmision", "productos", "archivoPDF", "estadoValidacion", "createdAt", "updatedAt")
+	_, d := recetas(b, 0)
 	session, err := s.source(b).Open(b.Context())
 	if err != nil {
 		b.Fatal(err)
@@ -215,7 +215,7 @@ func BenchmarkExtract(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for b.Loop() {
-		extraction, err := session.Prepare(b.Context(), columns)
+		extraction, err := session.Prepare(b.Context(), d)
 		if err != nil {
 			b.Fatal(err)
 		}
