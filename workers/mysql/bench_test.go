@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/pharmavida/ingesta/shared/catalog"
-	"github.com/pharmavida/ingesta/workers/extracttest"
 )
 
 // drain is a sink that only counts.
@@ -17,36 +16,26 @@ type drain struct {
 
 func (d *drain) AddRows(n int64) { d.rows += n }
 
-// users makes a table like PharmaVida's with so many rows, and returns its dataset.
-func (s *server) users(t testing.TB, rows int) catalog.Dataset {
+// users makes a table like PharmaVida's users with so many rows, and returns its dataset.
+func (s *server) users(t testing.TB, name string, rows int) catalog.Dataset {
 	t.Helper()
-	must(t, s.admin, `CREATE TABLE users (id bigint PRIMARY KEY AUTO_INCREMENT, dni varchar(255), nombre varchar(255),
+	must(t, s.admin, `CREATE TABLE `+name+` (id bigint PRIMARY KEY AUTO_INCREMENT, dni varchar(255), nombre varchar(255),
 		apellido varchar(255), email varchar(255), role varchar(255), distrito varchar(255))`)
-	must(t, s.admin, `INSERT INTO users (dni, nombre, apellido, email, role, distrito) VALUES
+	must(t, s.admin, `INSERT INTO `+name+` (dni, nombre, apellido, email, role, distrito) VALUES
 		('01234567', 'Flor, de María', 'Tello "el Zurdo"', 'usuario@pharmavida.example', 'USER', 'Santiago de Surco'),
 		('76543210', 'Iñaki', 'Ñaupari Gutiérrez', NULL, 'ADMIN', '')`)
 	for n := 2; n < rows; n *= 2 {
-		must(t, s.admin, `INSERT INTO users (dni, nombre, apellido, email, role, distrito)
-			SELECT dni, nombre, apellido, email, role, distrito FROM users ORDER BY id LIMIT ?`, min(n, rows-n))
+		must(t, s.admin, `INSERT INTO `+name+` (dni, nombre, apellido, email, role, distrito)
+			SELECT dni, nombre, apellido, email, role, distrito FROM `+name+` ORDER BY id LIMIT ?`, min(n, rows-n))
 	}
-	return catalog.Dataset{Name: "users", Table: "users"}
+	return catalog.Dataset{Name: name, Table: name}
 }
 
 // read prepares and reads the dataset in a session of its own, into a sink that keeps nothing. Around
 // the reading alone it calls measure.
 func (s *server) read(t testing.TB, d catalog.Dataset, boxes bool, measure func(run func())) (rows int64) {
 	t.Helper()
-	plain := *s
-	plain.config.TLS = "false"
-	opened, err := plain.source(t, extracttest.Granted).Open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = opened.Close(t.Context()) }()
-	if boxes {
-		opened.(*session).conn.link.encrypted = true // so it takes the driver's rows
-	}
-	extraction, err := opened.Prepare(t.Context(), d)
+	extraction, err := s.open(t, boxes).Prepare(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,10 +51,10 @@ func (s *server) read(t testing.TB, d catalog.Dataset, boxes bool, measure func(
 // TestRowsAllocateNothing compares the allocations of few rows with those of many.
 func TestRowsAllocateNothing(t *testing.T) {
 	s := newServer(t)
+	s.config.TLS = "false"
 	const few, many = 1_000, 41_000
-	mallocs := func(rows int) (n uint64) {
-		d := s.users(t, rows)
-		defer must(t, s.admin, "DROP TABLE users")
+	mallocs := func(table string, rows int) (n uint64) {
+		d := s.users(t, table, rows)
 		got := s.read(t, d, false, func(run func()) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -78,7 +67,7 @@ func TestRowsAllocateNothing(t *testing.T) {
 		}
 		return n
 	}
-	base, all := mallocs(few), mallocs(many)
+	base, all := mallocs("pocos", few), mallocs("muchos", many)
 	if all > base+(many-few)/100 {
 		t.Errorf("%d rows took %d allocations and %d rows %d: rows must take none of their own", few, base, many, all)
 	}
@@ -88,8 +77,9 @@ func TestRowsAllocateNothing(t *testing.T) {
 // own work is part of it.
 func BenchmarkRead(b *testing.B) {
 	s := newServer(b)
+	s.config.TLS = "false"
 	const rows = 200_000
-	d := s.users(b, rows)
+	d := s.users(b, "users", rows)
 	for _, c := range []struct {
 		name  string
 		boxes bool

@@ -102,7 +102,7 @@ func (c *cutter) pass(conn net.Conn) {
 func TestCutConnection(t *testing.T) {
 	s := newServer(t)
 	const rows = 3000
-	d := s.users(t, rows)
+	d := s.users(t, "users", rows)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -150,7 +150,7 @@ func TestCutConnection(t *testing.T) {
 func TestDirectGoesOn(t *testing.T) {
 	s := newServer(t)
 	s.config.TLS = "false"
-	d := s.users(t, 3000)
+	d := s.users(t, "users", 3000)
 	must(t, s.admin, "CREATE TABLE una (id bigint PRIMARY KEY)")
 	must(t, s.admin, "INSERT INTO una VALUES (-3), (-2), (-1), (1)")
 	opened, err := s.source(t, extracttest.Granted).Open(t.Context())

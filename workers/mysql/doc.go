@@ -6,24 +6,41 @@
 //
 // How each type comes out (dialect ingesta-csv-1, see package encode):
 //
-//	source                               file        notes
-//	tinyint(1), which BOOLEAN means      boolean     0 and 1 as false and true; any other value as its
-//	                                                 integer, counted in a warning; of a query: an integer
-//	all other integers, year             integer     unsigned ones up to 64 bits, without zerofill
-//	bit                                  integer
-//	decimal                              decimal     every digit, without zerofill
-//	float                                float       shortest round trip of the 32 bits it holds
-//	double                               float       shortest round trip
-//	char, varchar, text, enum, set, …    text        converted to UTF-8 by the server
-//	binary, varbinary, blob, vector      binary      \x and hex
-//	geometry and its subtypes            binary      the server's form: SRID (4 bytes), then WKB
-//	date                                 date        zero and partial dates as NULL, counted in a warning
-//	datetime                             timestamp   the same; the fraction without trailing zeros
-//	timestamp                            instant     the same; in UTC, with +00
-//	time                                 time        a span: also negative and beyond 24 hours
-//	json                                 json        compact; also MariaDB's JSON, which is text with a check
-//	uuid                                 uuid        MariaDB only
-//	every other type                     text        as the server spells it
+//	source                                      file       notes
+//	tinyint(1), which BOOLEAN means             boolean    0 and 1 as false and true, any other value as its integer,
+//	                                                       counted in a warning; of a query: an integer
+//	tinyint, smallint, mediumint, int, bigint   integer    unsigned up to 64 bits; without ZEROFILL's zeros
+//	bit                                         integer    of 1 to 64 bits, without a sign
+//	year                                        integer    0 for the year 0000
+//	decimal                                     decimal    every digit, also zeros at the end; without ZEROFILL's zeros
+//	float                                       float      shortest round trip of the 32 bits it holds
+//	double                                      float      shortest round trip
+//	char, varchar                               text       char without its padding, unless the server's SQL mode
+//	                                                       has PAD_CHAR_TO_FULL_LENGTH
+//	tinytext, text, mediumtext, longtext        text
+//	enum                                        text       the empty text where the value is none of the list's
+//	set                                         text       its members between commas
+//	binary                                      binary     \x and hex, with the zero bytes that it is padded with
+//	varbinary                                   binary     \x and hex
+//	tinyblob, blob, mediumblob, longblob        binary     \x and hex
+//	vector                                      binary     its floats of 32 bits, lowest byte first
+//	geometry, point, linestring, polygon,       binary     the SRID in four bytes, lowest first, then WKB
+//	multipoint, multilinestring, multipolygon,
+//	geometrycollection, geomcollection
+//	date                                        date       zero, partial and impossible dates as NULL, counted in
+//	                                                       a warning
+//	datetime                                    timestamp  the same; the fraction without trailing zeros
+//	timestamp                                   instant    the same; in UTC, with +00, whatever the time zone of the
+//	                                                       session that wrote it
+//	time                                        time       a span: also negative and beyond 24 hours
+//	json                                        json       compact, otherwise as the server spells it; also MariaDB's,
+//	                                                       which is longtext with a check; of a query there: text
+//	uuid                                        uuid       of a query: text
+//	inet4, inet6                                text
+//	every other type                            text       as the server spells it
+//
+// Text is converted to UTF-8 by the server, whatever the character set of its column. Generated,
+// invisible and compressed columns are columns like others; a query's * leaves invisible ones out.
 //
 // MySQL prints FLOAT with six digits. Tables are therefore read with their floats widened to
 // doubles by the server, which is exact, and a query with FLOAT columns through the binary

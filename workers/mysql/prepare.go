@@ -164,15 +164,17 @@ func (s *session) checkedJSON(ctx context.Context, name string) ([]string, error
 	}
 	condition, params := named(name)
 	found, err := s.rows(ctx, `
-		SELECT CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS
-		WHERE LEVEL = 'Column' AND CHECK_CLAUSE = CONCAT('json_valid(`+"`', REPLACE(CONSTRAINT_NAME, '`', '``'), '`"+`)') AND `+
-		strings.Replace(condition, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA", 1), params...)
+		SELECT CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+		WHERE LEVEL = 'Column' AND `+strings.Replace(condition, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA", 1), params...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checks of the columns: %w", err)
 	}
 	var columns []string
 	for _, row := range found.rows {
-		columns = append(columns, row[0])
+		ansi := `"` + strings.ReplaceAll(row[0], `"`, `""`) + `"` // quoted as the SQL mode wants it
+		if row[1] == "json_valid("+quoteName(row[0])+")" || row[1] == "json_valid("+ansi+")" {
+			columns = append(columns, row[0])
+		}
 	}
 	return columns, nil
 }

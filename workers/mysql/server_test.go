@@ -24,6 +24,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // server is a database of its own on the local stack's server, with a login of its own.
+//
+// The tests hold for MySQL as well as for MariaDB. To run them on another server than the stack's:
+//
+//	SOURCE_MYSQL_HOST=127.0.0.1 SOURCE_MYSQL_PORT=3306 \
+//	LOCAL_MYSQL_ADMIN_USER=root LOCAL_MYSQL_ADMIN_PASSWORD=… go test ./workers/mysql
+//
+// That login needs every privilege, over TCP. Allow the server to write files (an empty
+// secure_file_priv), or TestInjection cannot tell whether one was written.
 type server struct {
 	admin  *sql.DB // in that database
 	reader string  // login of the sources

@@ -32,16 +32,21 @@ var settings = [][2]string{
 	{"wait_timeout", "28800"}, // between two datasets
 	{"idle_transaction_timeout", "0"},
 	{"idle_readonly_transaction_timeout", "0"},
-	{"max_execution_time", "0"}, // MySQL
-	{"max_statement_time", "0"}, // MariaDB
-	{"sql_big_selects", "1"},
-	{"sql_select_limit", "DEFAULT"},        // a lower one would cut tables short without a word
+	{"max_execution_time", "0"},            // MySQL
+	{"max_statement_time", "0"},            // MariaDB
 	{"explain_format", "'TRADITIONAL'"},    // see estimate
 	{"group_concat_max_len", "1073741824"}, // MariaDB cuts JSON_ARRAYAGG at it
 }
 
+// unlimited comes before everything else: a limit on rows cuts every result short without a word,
+// that of the question for the server's settings too. DEFAULT would be the operator's own limit.
+const unlimited = "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1"
+
 // begin applies the settings and starts the read-only transaction with its snapshot.
 func (s *session) begin(ctx context.Context) error {
+	if _, err := s.conn.ExecContext(ctx, unlimited, nil); err != nil {
+		return fmt.Errorf("lifting the limits on rows: %w", err)
+	}
 	names := make([]string, len(settings))
 	for i, setting := range settings {
 		names[i] = "'" + setting[0] + "'"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 	"github.com/pharmavida/ingesta/workers/encode"
@@ -86,7 +87,7 @@ type column struct {
 	mask       encode.Mask   // nil for none
 	at         int           // index in the server's row
 
-	noDates int64 // zero and partial dates
+	noDates int64 // zero, partial and impossible dates
 	noBools int64 // values of a boolean other than 0 and 1
 }
 
@@ -163,10 +164,10 @@ func (c *column) writeFloat(w *encode.Writer, f float64) {
 	}
 }
 
-// writeDate writes a date or a date and time. A year, month or day of zero makes it no date.
+// writeDate writes a date or a date and time, and NULL for what is no date.
 func (c *column) writeDate(w *encode.Writer, p []byte) {
 	switch {
-	case len(p) < len("2006-01-02"), string(p[:4]) == "0000", string(p[5:7]) == "00", string(p[8:10]) == "00":
+	case !isDate(p):
 		c.noDates++
 		w.Null()
 	case c.form == asInstant:
@@ -176,11 +177,31 @@ func (c *column) writeDate(w *encode.Writer, p []byte) {
 	}
 }
 
+// isDate reports whether text that begins with YYYY-MM-DD names a day that there was. A server also
+// holds years, months and days of zero, and under ALLOW_INVALID_DATES a 31st of every month.
+func isDate(p []byte) bool {
+	if len(p) < len("2006-01-02") {
+		return false
+	}
+	year, month, day := number2(p[0:])*100+number2(p[2:]), number2(p[5:]), number2(p[8:])
+	switch {
+	case year == 0 || month == 0 || day == 0:
+		return false
+	case day <= 28:
+		return true
+	default:
+		return day <= time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	}
+}
+
+// number2 returns the number that the first two digits of p are.
+func number2(p []byte) int { return int(p[0]-'0')*10 + int(p[1]-'0') }
+
 // warnings returns what a reader of the file must know of the column.
 func (c *column) warnings() []string {
 	var all []string
 	if c.noDates > 0 {
-		all = append(all, fmt.Sprintf("column %q: %d zero or partial dates became NULL", c.described.Name, c.noDates))
+		all = append(all, fmt.Sprintf("column %q: %d zero, partial or impossible dates became NULL", c.described.Name, c.noDates))
 	}
 	if c.noBools > 0 {
 		all = append(all, fmt.Sprintf("column %q: %d values are neither 0 nor 1 and stand as integers among true and false", c.described.Name, c.noBools))
