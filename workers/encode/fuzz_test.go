@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,31 @@ func FuzzJSON(f *testing.F) {
 		}
 		if len(got) > len(document) {
 			t.Errorf("%q grew to %q", document, got)
+		}
+	})
+}
+
+// FuzzCompact checks that documents come out as encoding/json compacts them, and that the two agree on
+// what a document is.
+func FuzzCompact(f *testing.F) {
+	for _, document := range []string{
+		``, ` `, `null`, ` true `, `false,`, `nul`, `0`, `-0`, `-`, `01`, `1.`, `1.5e`, `1.5E+07`, `.5`, `1 2`,
+		`""`, `"a`, `"\u00e9\n\"\\"`, `"\u00g0"`, `"\x"`, "\"a\nb\"", "\"\x7f\xff\u2028<&>\"", `"\`, `"\u00`,
+		`[]`, `[ ]`, `[1 , 2]`, `[1,]`, `[,1]`, `[1}`, `{]`, `{}`, ` { "a" : [ { } , "b" ] , "a" : null } `, `{"a"}`, `{"a":}`, `{"a":1,}`, `{1:2}`,
+		`[[[[[]]]]]`, `]`, `}`, `{"a":1}{`, strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000),
+	} {
+		f.Add([]byte(document))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, document); err != nil {
+			compact.Reset()
+			compact.Write(document)
+		}
+		got := single(t, func(w *encode.Writer) { w.String("a"); w.JSON(document); w.Null() })
+		want := single(t, func(w *encode.Writer) { w.String("a"); w.Text(compact.Bytes()); w.Null() })
+		if got != want {
+			t.Errorf("%.200q came out as %.200q, want %.200q", document, got, want)
 		}
 	})
 }

@@ -1,9 +1,7 @@
 package encode
 
 import (
-	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -27,16 +25,16 @@ const (
 // A Writer is for one goroutine.
 type Writer struct {
 	sink   io.Writer
-	buf    []byte       // whole records, then the beginning of the current one
-	start  int          // where the current record begins in buf
-	field  int          // where the field written last begins in buf
-	fields int          // of the current record, so far
-	rows   int64        // whole records
-	blank  int64        // records that are an empty line
-	json   bytes.Buffer // scratch of JSON
-	plain  []byte       // scratch of Mask: a field without its quotes
-	masked []byte       // scratch of Mask: what was made of it
-	err    error        // of the sink
+	buf    []byte // whole records, then the beginning of the current one
+	start  int    // where the current record begins in buf
+	field  int    // where the field written last begins in buf
+	fields int    // of the current record, so far
+	rows   int64  // whole records
+	blank  int64  // records that are an empty line
+	json   compactor
+	plain  []byte // scratch of Mask: a field without its quotes
+	masked []byte // scratch of Mask: what was made of it
+	err    error  // of the sink
 }
 
 // NewWriter returns a Writer that passes whole records to sink, about 64 KiB at a time.
@@ -100,14 +98,11 @@ func (w *Writer) Bool(b bool) {
 // JSON writes a JSON document without the space outside its strings. Neither keys nor numbers are
 // touched. What is not valid JSON is written as Text would.
 func (w *Writer) JSON(p []byte) {
-	w.json.Reset()
-	if err := json.Compact(&w.json, p); err != nil {
-		w.Text(p)
-		return
-	}
-	w.Text(w.json.Bytes())
-	if w.json.Cap() > keepAt {
-		w.json = bytes.Buffer{}
+	w.separate()
+	start := len(w.buf)
+	var ok bool
+	if w.buf, ok = w.json.appendField(w.buf, p); !ok {
+		w.buf = appendText(w.buf[:start], p)
 	}
 }
 

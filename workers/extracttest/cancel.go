@@ -36,19 +36,22 @@ const database ingest.Database = "extracttest"
 // jobInSlowQuery cancels a job whose query has not brought a row yet.
 func (s suite) jobInSlowQuery(t *testing.T) {
 	s.Server.Create(t, Table{Name: "poca", Columns: []Column{{"id", Int}}}) // a catalog's query reads a table
-	s.cancelledJob(t, query(s.Slow, "poca"), stacktest.Env(t, "AWS_ENDPOINT_URL"), func() bool { return true })
+	s.cancelledJob(t, query(s.Slow, "poca"), stacktest.Env(t, "AWS_ENDPOINT_URL"), func(running int) bool { return running > 0 })
 }
 
 // jobInStalledUpload cancels a job that reads the large table no further because S3 takes no part
 // of its object.
 func (s suite) jobInStalledUpload(t *testing.T) {
 	endpoint, stalled := stallingS3(t)
-	s.cancelledJob(t, s.dataset("grande", "id", "texto"), endpoint, stalled)
+	s.cancelledJob(t, s.dataset("grande", "id", "texto"), endpoint, func(running int) bool {
+		// A source that reads a table piece by piece may have read one and not begun the next.
+		return stalled() && (running > 0 || s.Pieces)
+	})
 }
 
 // cancelledJob runs a job of one dataset, as a worker does, and cancels it while the server works
-// on it and it is time: soon the job is over, the server is idle, and nothing is left in S3.
-func (s suite) cancelledJob(t *testing.T, d catalog.Dataset, endpoint string, due func() bool) {
+// on it and it is due: soon the job is over, the server is idle, and nothing is left in S3.
+func (s suite) cancelledJob(t *testing.T, d catalog.Dataset, endpoint string, due func(running int) bool) {
 	var cfg struct {
 		Jobs   jobstore.Config
 		Broker broker.Config
@@ -98,7 +101,7 @@ func (s suite) cancelledJob(t *testing.T, d catalog.Dataset, endpoint string, du
 			t.Fatalf("the job is %s: %s (%v)", got.Status, got.Results[0].Error, err)
 		}
 		_, running := s.Server.Sessions(t)
-		return running > 0 && len(uploads(t, cfg.Upload.Bucket)) > 0 && due()
+		return due(running) && len(uploads(t, cfg.Upload.Bucket)) > 0
 	})
 
 	asked := time.Now()

@@ -33,6 +33,12 @@ type Fixture struct {
 	// queries and missing columns are not tested then.
 	Collections bool
 
+	// Batches says that rows which arrive together are one sign of life together, not one each.
+	Batches bool
+
+	// Pieces says that a table is read by several queries.
+	Pieces bool
+
 	// Slow is a query with one column "a" that runs for a minute before its first row.
 	Slow string
 	// Failing is a query with one column "a" that the server accepts and that fails while it runs.

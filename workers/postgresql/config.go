@@ -1,6 +1,7 @@
 package postgresql
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,15 +19,22 @@ type Config struct {
 	User     string        `env:"POSTGRES_USER" envDefault:"pharmavida_user"`
 	Password config.Secret `env:"POSTGRES_PASSWORD,required"`
 	Database string        `env:"POSTGRES_DATABASE" envDefault:"pharmavida_db"`
-	SSLMode  string        `env:"POSTGRES_SSLMODE" envDefault:"prefer"` // as libpq: disable, prefer, require, verify-full, …
+	SSLMode  string        `env:"POSTGRES_SSLMODE" envDefault:"prefer"`     // as libpq: disable, prefer, require, verify-full, …
+	Parallel int           `env:"INGESTA_POSTGRES_PARALLEL" envDefault:"2"` // connections that read a large table together
 }
 
 // connectTimeout bounds reaching one address of the server and logging in.
 const connectTimeout = 10 * time.Second
 
+// maxParallel bounds the connections of a session: a server has few of them, and other clients.
+const maxParallel = 16
+
 // Validate reports values that the driver cannot work with.
 func (c Config) Validate() error {
 	_, err := c.driverConfig()
+	if c.Parallel < 1 || c.Parallel > maxParallel {
+		err = errors.Join(err, fmt.Errorf("INGESTA_POSTGRES_PARALLEL is %d: want 1 to %d connections", c.Parallel, maxParallel))
+	}
 	return err
 }
 

@@ -3,121 +3,135 @@ package postgresql
 import (
 	"context"
 	"fmt"
-	"slices"
+	"io"
 
 	"github.com/pharmavida/ingesta/workers/encode"
 	"github.com/pharmavida/ingesta/workers/engine"
 )
 
-// plan is what to copy.
+// plan is what to copy, and how.
 type plan struct {
-	query  string
-	recode []bool // for each column: its JSON must be compacted on the way
+	selection
+	recode []recoding // of each column; nil when all rows pass as the server writes them
+	ranges *ranges    // nil when the rows are read in one go
 }
 
 // run copies the plan's rows into the sink.
 func (s *session) run(ctx context.Context, p plan, sink engine.Sink) (engine.Tally, error) {
-	var tally engine.Tally
-	err := s.guarded(ctx, func() error {
-		// Ending this context makes the driver ask the server to stop, and the session lives on.
-		copying, stop := context.WithCancel(ctx)
-		defer stop()
-		out := newReceiver(copying, stop, p, sink)
-		tag, err := s.conn.CopyTo(copying, out, "COPY ("+p.query+") TO STDOUT WITH (FORMAT csv)")
-		if err == nil {
-			err = out.finish()
+	var total counts
+	err := s.guarded(ctx, func() (err error) {
+		if p.ranges != nil {
+			if helpers := s.helpers(ctx, p); len(helpers) > 0 {
+				total, err = s.assemble(ctx, p, helpers, sink)
+				return err
+			}
 		}
-		if out.failed != nil {
-			return out.failed // the sink's own error, unchanged
-		}
-		if err != nil {
-			return failure(ctx, fmt.Errorf("copying: %w", err))
-		}
-		tally.Rows = tag.RowsAffected()
-		tally.Warnings = encode.WarnBlank(out.blank)
-		return nil
+		total, err = newReceiver(s.conn, p.recode, sink).copy(ctx, p.query())
+		return err
 	})
-	return tally, err
+	if err != nil {
+		return engine.Tally{}, err
+	}
+	return engine.Tally{Rows: total.rows, Warnings: encode.WarnBlank(total.blank)}, nil
 }
 
-// batchSize is how many bytes gather before they are passed to the sink.
-const batchSize = 64 << 10
+// counts is what was copied.
+type counts struct {
+	rows  int64 // as the server counts them
+	blank int64 // those that are an empty line
+}
 
-// receiver takes the server's CSV, which arrives as one message for each row, and passes it on in
-// batches. After the sink failed or the context ended it swallows the rest: an error returned to
-// the driver would cost the connection, and with it the snapshot.
+// receiver takes the server's CSV, some whole rows at a time, and passes it on. After the sink
+// failed or the context ended it swallows the rest: an error returned to the driver would cost the
+// connection, and with it the snapshot.
 type receiver struct {
-	ctx     context.Context
-	stop    context.CancelFunc
+	conn    *connection
 	sink    engine.Sink
 	recoder *recoder // nil when the rows pass as they are
-	batch   []byte
-	rows    int64 // in the batch
-	blank   int64 // rows that are an empty line
-	failed  error // of the sink
-	over    bool  // nothing more is passed on
+	told    int64    // rows that the sink was told of, as count counts
+
+	// Of the copy at hand.
+	ctx    context.Context
+	stop   context.CancelFunc
+	failed error // of the sink
+	over   bool  // nothing more is passed on
 }
 
-func newReceiver(ctx context.Context, stop context.CancelFunc, p plan, sink engine.Sink) *receiver {
-	r := &receiver{ctx: ctx, stop: stop, sink: sink}
-	if slices.Contains(p.recode, true) {
-		r.recoder = newRecoder(p.recode, (*passer)(r))
-	} else {
-		r.batch = make([]byte, 0, batchSize+batchSize/4)
+func newReceiver(conn *connection, recode []recoding, sink engine.Sink) *receiver {
+	r := &receiver{conn: conn, sink: sink}
+	if recode != nil {
+		r.recoder = newRecoder(recode, (*passer)(r))
 	}
+	r.told = r.count()
 	return r
 }
 
-// Write takes one row. It never fails.
-func (r *receiver) Write(row []byte) (int, error) {
-	if r.over {
-		return len(row), nil
-	}
-	r.sink.AddRows(0) // the batch may take long to fill
-	r.rows++
-	if len(row) == 1 {
-		r.blank++
-	}
+// count returns how many rows were passed on, or are about to be.
+func (r *receiver) count() int64 {
 	if r.recoder != nil {
-		r.recoder.row(row)
-		return len(row), nil
+		return r.recoder.out.Rows()
 	}
-	r.batch = append(r.batch, row...)
-	if len(r.batch) >= batchSize {
-		r.flush()
+	return r.conn.frames.rows
+}
+
+// copy copies the rows of the query into the sink. An error of the sink comes back unchanged; the
+// connection, and its transaction's snapshot, survive it, and the end of ctx too. After an error the
+// receiver is of no more use.
+func (r *receiver) copy(ctx context.Context, query string) (counts, error) {
+	// Ending this context makes the driver ask the server to stop.
+	copying, stop := context.WithCancel(ctx)
+	defer stop()
+	r.ctx, r.stop = copying, stop
+	blank := r.conn.frames.blank
+	tag, err := r.conn.CopyTo(copying, r, "COPY ("+query+") TO STDOUT WITH (FORMAT csv)")
+	if err == nil {
+		err = r.finish()
 	}
-	return len(row), nil
+	if r.failed != nil {
+		return counts{}, r.failed
+	}
+	if err != nil {
+		return counts{}, failure(ctx, fmt.Errorf("copying: %w", err))
+	}
+	return counts{rows: tag.RowsAffected(), blank: r.conn.frames.blank - blank}, nil
+}
+
+// Write takes rows. It never fails.
+func (r *receiver) Write(rows []byte) (int, error) {
+	switch {
+	case r.over:
+	case r.recoder != nil:
+		r.sink.AddRows(0) // the recoder may gather many of them
+		r.recoder.rows(rows)
+	default:
+		_, _ = (*passer)(r).Write(rows) // the receiver keeps the error
+	}
+	return len(rows), nil
 }
 
 // finish passes on what is left.
 func (r *receiver) finish() error {
-	if r.recoder != nil {
+	if r.recoder != nil && !r.over {
 		r.recoder.flush()
-	} else if !r.over && len(r.batch) > 0 {
-		r.flush()
 	}
 	return r.ctx.Err()
 }
 
-func (r *receiver) flush() {
-	_, _ = (*passer)(r).Write(r.batch) // the receiver keeps the error
-	if cap(r.batch) > 16*batchSize {
-		r.batch = nil // one giant row must not hold its memory for the rest of the table
-	}
-	r.batch = r.batch[:0]
-}
-
-// passer hands batches to the receiver's sink.
+// passer hands rows to the receiver's sink.
 type passer receiver
 
+var _ io.Writer = (*passer)(nil)
+
 func (r *passer) Write(p []byte) (int, error) {
+	r.sink.AddRows(0) // a sign of life, whatever the sink does next
 	if _, err := r.sink.Write(p); err != nil {
 		r.failed, r.over = err, true
 		r.stop()
 		return 0, err
 	}
-	r.sink.AddRows(r.rows)
-	r.rows = 0
+	rows := (*receiver)(r).count()
+	r.sink.AddRows(rows - r.told)
+	r.told = rows
 	r.over = r.ctx.Err() != nil
 	return len(p), nil
 }

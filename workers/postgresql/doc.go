@@ -26,11 +26,18 @@
 //	and every other type
 //	domains                                                as the type they are based on
 //
-// Guarantees: one session is one REPEATABLE READ, READ ONLY transaction, so all its datasets show
-// the same snapshot. A dataset that fails, or whose sink fails, leaves the session usable for the
-// next one. A cancelled context cancels the statement on the server. Nothing on the way from the
-// server to the sink grows with the table.
+// A large table is read over several connections in one snapshot, in ranges of its pages, and put
+// together in their order: the file is the one that a single connection would give. That needs
+// PostgreSQL 14, a server with connections to spare, and a plan that does nothing but scan the table.
+// Else, and for everything that is not a plain table, one connection reads it all.
 //
-// Non-goals: more than one connection for a session; waiting for a server that is away (the job
-// is tried again instead).
+// Guarantees: one session is one REPEATABLE READ, READ ONLY transaction, or several of them in one
+// snapshot, so all its datasets show the same state. A table without an order is read in the order of
+// its pages, at each attempt. A dataset that fails, or whose sink fails, leaves the session usable for
+// the next one. A cancelled context cancels the statements on the server. Nothing on the way from the
+// server to the sink grows with the table, and nothing is allocated for each row.
+//
+// Non-goals: sparing the server's cache, which the pages of a table pass through that is read in
+// ranges (INGESTA_POSTGRES_PARALLEL=1 keeps them in the server's ring buffer); waiting for a server
+// that is away (the job is tried again instead).
 package postgresql

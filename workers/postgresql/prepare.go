@@ -2,7 +2,6 @@ package postgresql
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,16 +46,24 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	if err != nil {
 		return engine.Extraction{}, err
 	}
-	p := plan{query: selection(d, columns, chosen)}
+	p := plan{selection: selectFrom(d, columns, chosen)}
 	e := engine.Extraction{Withheld: withheld, Snapshot: s.snapshot}
-	for _, c := range chosen {
-		e.Columns = append(e.Columns, ingest.Column{Name: c.name, Type: c.fileType, SourceType: c.sourceType})
-		p.recode = append(p.recode, c.recode)
+	for i, c := range chosen {
+		e.Columns = append(e.Columns, c.declared.Describe(c.fileType, c.sourceType))
+		if r := (recoding{json: c.json, mask: c.declared.Mask}); r != (recoding{}) {
+			if p.recode == nil {
+				p.recode = make([]recoding, len(chosen))
+			}
+			p.recode[i] = r
+		}
+	}
+	if err := s.check(ctx, p.query(), len(chosen)); err != nil {
+		return engine.Extraction{}, err
 	}
 	if d.Table != "" {
-		e.EstimatedRows, err = s.tableEstimate(ctx, oids[0], p.query)
+		e.EstimatedRows, p.ranges, err = s.survey(ctx, oids[0], d, p.selection)
 	} else {
-		e.EstimatedRows, err = s.estimate(ctx, p.query)
+		e.EstimatedRows, err = s.estimate(ctx, p.query())
 	}
 	if err != nil {
 		return engine.Extraction{}, err
@@ -65,16 +72,31 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	return e, nil
 }
 
+// check has the server parse the query, which has to be one statement of so many columns: the
+// protocol for that takes no more than one, as the one that runs a COPY would. Tables that the query
+// reads stay locked against being rewritten until the session ends.
+func (s *session) check(ctx context.Context, query string, columns int) error {
+	description, err := s.conn.Prepare(ctx, "", query, nil)
+	if err != nil {
+		return fmt.Errorf("preparing the query: %w", err)
+	}
+	if len(description.Fields) != columns || len(description.ParamOIDs) != 0 {
+		return ingest.Permanent(ingest.QueryFailed, nil, "the query is not of the columns that were asked for")
+	}
+	return nil
+}
+
 // column is a column of a table or query and how it gets into the file.
 type column struct {
 	rendering
 	name       string
-	sourceType string // as the server spells it: character varying(255)
+	sourceType string         // as the server spells it: character varying(255)
+	declared   catalog.Column // what the catalog says of it
 }
 
 // relation returns the oid of a table or view, by its name in the catalog.
 func (s *session) relation(ctx context.Context, name string) (string, error) {
-	rows, err := s.rows(ctx, `
+	rows, err := s.conn.rows(ctx, `
 		SELECT c.oid FROM pg_catalog.pg_class c
 		WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`, quoteTable(name))
 	if err != nil {
@@ -95,7 +117,7 @@ func quoteColumn(name string) string { return pgx.Identifier{name}.Sanitize() }
 
 // tableColumns returns the columns of a table in the server's order.
 func (s *session) tableColumns(ctx context.Context, table string) ([]column, error) {
-	rows, err := s.rows(ctx, `
+	rows, err := s.conn.rows(ctx, `
 		SELECT attname, atttypid, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 		WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, table)
 	if err != nil {
@@ -117,7 +139,7 @@ func (s *session) queryColumns(ctx context.Context, query string) ([]column, err
 	for i, f := range description.Fields {
 		oids[i], modifiers[i] = strconv.FormatUint(uint64(f.DataTypeOID), 10), strconv.Itoa(int(f.TypeModifier))
 	}
-	rows, err := s.rows(ctx, `
+	rows, err := s.conn.rows(ctx, `
 		SELECT '', t.oid, pg_catalog.format_type(t.oid, t.modifier)
 		FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t (oid, modifier, n) ORDER BY t.n`,
 		"{"+strings.Join(oids, ",")+"}", "{"+strings.Join(modifiers, ",")+"}")
@@ -163,72 +185,11 @@ func choose(d catalog.Dataset, all []column) (chosen []column, withheld []ingest
 	}
 	for _, s := range selected {
 		c := all[s.At]
+		c.declared = s.Column
 		if s.JSON {
-			c.fileType, c.recode = ingest.TypeJSON, true
+			c.fileType, c.json = ingest.TypeJSON, true
 		}
 		chosen = append(chosen, c)
 	}
 	return chosen, withheld, nil
-}
-
-// selection returns the SELECT of the chosen columns. A query is a subquery whose columns are
-// named anew, because a query may repeat a name.
-func selection(d catalog.Dataset, all, chosen []column) string {
-	expressions := make([]string, len(chosen))
-	for i, c := range chosen {
-		expressions[i] = c.expression(quoteColumn(c.name))
-	}
-	list := strings.Join(expressions, ", ")
-	if d.Table != "" {
-		return "SELECT " + list + " FROM " + quoteTable(d.Table)
-	}
-	seen := make(map[string]bool, len(all))
-	names := make([]string, len(all))
-	for i, c := range all {
-		name := c.name
-		if seen[name] {
-			name = fmt.Sprintf("%s\t%d", name, i) // a tab: no column of the catalog has one
-		}
-		seen[name] = true
-		names[i] = quoteColumn(name)
-	}
-	// The newline ends a comment that the query may end in.
-	return "SELECT " + list + " FROM (" + d.Query + "\n) AS dataset (" + strings.Join(names, ", ") + ")"
-}
-
-// tableEstimate returns how many rows the server believes the table has, 0 when it cannot know.
-func (s *session) tableEstimate(ctx context.Context, table, query string) (int64, error) {
-	rows, err := s.rows(ctx, `
-		SELECT reltuples::bigint, pg_catalog.pg_relation_size(oid) > 10 * current_setting('block_size')::int
-		FROM pg_catalog.pg_class WHERE oid = $1::oid`, table)
-	if err != nil {
-		return 0, fmt.Errorf("estimating rows: %w", err)
-	}
-	if len(rows) == 0 {
-		return 0, nil
-	}
-	if known, err := strconv.ParseInt(rows[0][0], 10, 64); err == nil && known > 0 {
-		return known, nil
-	}
-	if rows[0][1] != "t" {
-		return 0, nil // the planner guesses too high for a small table that was never analyzed
-	}
-	return s.estimate(ctx, query)
-}
-
-// estimate returns how many rows the planner expects of the query.
-func (s *session) estimate(ctx context.Context, query string) (int64, error) {
-	rows, err := s.rows(ctx, "EXPLAIN (FORMAT JSON) "+query)
-	if err != nil {
-		return 0, fmt.Errorf("estimating rows: %w", err)
-	}
-	var plans []struct {
-		Plan struct {
-			Rows float64 `json:"Plan Rows"`
-		}
-	}
-	if err := json.Unmarshal([]byte(rows[0][0]), &plans); err != nil || len(plans) == 0 {
-		return 0, nil //nolint:nilerr // an estimate that cannot be read is no reason not to export
-	}
-	return int64(plans[0].Plan.Rows), nil
 }

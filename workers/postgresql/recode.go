@@ -4,36 +4,45 @@ import (
 	"bytes"
 	"io"
 
+	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/workers/encode"
 )
 
-// recoder writes the server's CSV anew with the JSON of some columns compacted. PostgreSQL has no
-// expression that does it: jsonb prints a space behind every colon and comma, and json prints
-// what was stored.
+// recoding is what becomes of a column's text on its way from the server to the file.
+type recoding struct {
+	json bool // it is compacted: PostgreSQL has no expression that does it
+	mask catalog.Mask
+}
+
+// recoder writes the server's CSV anew, some of its columns changed.
 type recoder struct {
-	columns []bool // for each column: it is JSON
+	columns []recoding
 	out     *encode.Writer
 	text    []byte // scratch: a field without its quotes
 }
 
-func newRecoder(columns []bool, to io.Writer) *recoder {
+func newRecoder(columns []recoding, to io.Writer) *recoder {
 	return &recoder{columns: columns, out: encode.NewWriter(to)}
 }
 
-// row takes one record with its newline.
-func (r *recoder) row(row []byte) {
-	for _, isJSON := range r.columns {
-		var field []byte
-		field, row = cutField(row)
-		if isJSON && len(field) > 0 {
-			r.out.JSON(r.unquote(field))
-		} else {
-			r.out.Raw(field)
+// rows takes whole records.
+func (r *recoder) rows(rows []byte) {
+	for len(rows) > 0 {
+		for _, c := range r.columns {
+			var field []byte
+			field, rows = cutField(rows)
+			if c.json && len(field) > 0 {
+				r.out.JSON(r.unquote(field))
+			} else {
+				r.out.Raw(field)
+			}
+			if !c.mask.IsZero() {
+				r.out.Mask(c.mask)
+			}
 		}
+		_ = r.out.EndRow() // the error is the receiver's own, which it keeps
 	}
-	_ = r.out.EndRow() // the error is the receiver's own, which it keeps
 }
-
 func (r *recoder) flush() { _ = r.out.Flush() }
 
 // cutField returns the first field as it stands, and what follows its separator.

@@ -41,8 +41,8 @@ func FuzzRecode(f *testing.F) {
 		}
 
 		var got bytes.Buffer
-		r := newRecoder([]bool{false, true, true, false}, &got)
-		r.row(row.Bytes())
+		r := newRecoder([]recoding{{}, {json: true}, {json: true}, {}}, &got)
+		r.rows(row.Bytes())
 		r.flush()
 		if !bytes.Equal(got.Bytes(), want.Bytes()) {
 			t.Errorf("recoding %q gave %q, want %q", row.Bytes(), got.Bytes(), want.Bytes())

@@ -16,7 +16,6 @@ import (
 
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/stacktest"
-	"github.com/pharmavida/ingesta/workers/engine"
 	"github.com/pharmavida/ingesta/workers/extracttest"
 )
 
@@ -54,7 +53,7 @@ func newServer(t testing.TB) *server {
 	}
 	root := connect("postgres")
 	s := &server{reader: name + "_reader"}
-	s.config = Config{Host: host, Port: port, User: s.reader, Password: readerPassword, Database: name, SSLMode: "prefer"}
+	s.config = Config{Host: host, Port: port, User: s.reader, Password: readerPassword, Database: name, SSLMode: "prefer", Parallel: 2}
 	must(t, root, "CREATE DATABASE "+name)
 	must(t, root, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", s.reader, strings.ReplaceAll(readerPassword, "'", "''")))
 	s.admin = connect(name)
@@ -80,7 +79,7 @@ func must(t testing.TB, conn *pgx.Conn, statement string, args ...any) {
 }
 
 // source returns a source of the database under the reader's login.
-func (s *server) source(t testing.TB, access extracttest.Access) engine.Source {
+func (s *server) source(t testing.TB, access extracttest.Access) *Source {
 	t.Helper()
 	cfg := s.config
 	switch access {

@@ -22,8 +22,11 @@ const stopTimeout = 3 * time.Second
 
 // Source is a PostgreSQL database. It keeps no connection of its own.
 type Source struct {
-	config *pgconn.Config
-	log    *slog.Logger
+	config   *pgconn.Config
+	parallel int   // connections that read a large table together
+	large    int64 // bytes from which on a table is large
+	rangeOf  int64 // bytes of such a table that are read by one query
+	log      *slog.Logger
 }
 
 var _ engine.Source = (*Source)(nil)
@@ -39,7 +42,7 @@ func New(cfg Config, log *slog.Logger) (*Source, error) {
 		// Closing the socket alone would leave the statement running until it writes.
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: stopTimeout}
 	}
-	return &Source{config: parsed, log: log.With("database", ingest.PostgreSQL)}, nil
+	return &Source{config: parsed, parallel: cfg.Parallel, large: largeTable, rangeOf: rangeSize, log: log.With("database", ingest.PostgreSQL)}, nil
 }
 
 // Ping connects, logs in and asks for an answer.
@@ -48,8 +51,8 @@ func (s *Source) Ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer closeConn(ctx, conn)
-	if _, err := conn.Exec(ctx, "SELECT 1").ReadAll(); err != nil {
+	defer conn.close(ctx)
+	if err := conn.exec(ctx, "SELECT 1"); err != nil {
 		return failure(ctx, fmt.Errorf("pinging: %w", err))
 	}
 	return nil
@@ -62,15 +65,15 @@ func (s *Source) Version(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer closeConn(ctx, conn)
+	defer conn.close(ctx)
 	return conn.ParameterStatus("server_version"), nil // told at the log-in
 }
 
-func (s *Source) connect(ctx context.Context) (*pgconn.PgConn, error) {
+func (s *Source) connect(ctx context.Context) (*connection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := pgconn.ConnectConfig(ctx, s.config)
+	conn, err := connect(ctx, s.config)
 	if err != nil {
 		return nil, failure(ctx, fmt.Errorf("connecting: %w", err))
 	}
@@ -83,23 +86,10 @@ func (s *Source) Open(ctx context.Context) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := &session{conn: conn, log: s.log}
+	session := &session{conn: conn, source: s, log: s.log}
 	if err := session.begin(ctx); err != nil {
-		closeConn(ctx, conn)
+		conn.close(ctx)
 		return nil, failure(ctx, fmt.Errorf("beginning the session: %w", err))
 	}
 	return session, nil
-}
-
-// closeConn says goodbye to the server and waits until the connection is really gone, also when
-// the driver closes it in the background after an error. It has its own timeout: the connection
-// must go away also when ctx is over.
-func closeConn(ctx context.Context, conn *pgconn.PgConn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	_ = conn.Close(ctx) // the connection is of no more use, whatever the server says
-	select {
-	case <-conn.CleanupDone():
-	case <-ctx.Done():
-	}
 }

@@ -21,7 +21,7 @@ type sourceType struct {
 type rendering struct {
 	fileType string
 	cast     string // format of the expression; "" takes the column as the server spells it
-	recode   bool   // the server's JSON holds space between its tokens
+	json     bool   // of the server's JSON, which holds space between its tokens
 }
 
 // render returns how to export a type. It knows no unsupported one: every type has a text form.
@@ -29,9 +29,9 @@ func render(t sourceType) rendering {
 	switch {
 	case t.category == "A":
 		// Elements that are documents themselves bring their own spacing.
-		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", recode: true}
+		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", json: true}
 	case t.kind == "c", t.name == "hstore":
-		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", recode: true}
+		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", json: true}
 	}
 	switch t.name {
 	case "int2", "int4", "int8", "oid":
@@ -61,7 +61,7 @@ func render(t sourceType) rendering {
 	case "bit", "varbit":
 		return rendering{fileType: ingest.TypeBits}
 	case "json", "jsonb":
-		return rendering{fileType: ingest.TypeJSON, recode: true}
+		return rendering{fileType: ingest.TypeJSON, json: true}
 	default:
 		return rendering{fileType: ingest.TypeText}
 	}
@@ -82,7 +82,7 @@ func (s *session) types(ctx context.Context, oids []uint32) (map[uint32]sourceTy
 	for i, oid := range oids {
 		list[i] = strconv.FormatUint(uint64(oid), 10)
 	}
-	rows, err := s.rows(ctx, `
+	rows, err := s.conn.rows(ctx, `
 		WITH RECURSIVE chain (asked, oid) AS (
 			SELECT o, o FROM unnest($1::oid[]) AS o
 			UNION ALL
