@@ -103,6 +103,15 @@ func TestParseErrors(t *testing.T) {
 		{"extra of a table", head + "      - name: a\n        table: a\n        extra: true\n", "f.yaml:7: extra: goes with a collection"},
 		{"extra that is no answer", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        extra: some\n", "f.yaml:8: extra: want true or false"},
 		{"extra beside its own name", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [{name: x, as: _extra}]\n        extra: true\n", `f.yaml:8: extra: the column "_extra" of the file is taken`},
+		{"mask without a value", head + "      - name: a\n        table: a\n        columns: [{name: x, mask: }]\n", "f.yaml:7: mask: has no value"},
+		{"mask that is null", head + "      - name: a\n        table: a\n        columns:\n          - {name: x, mask: ~}\n", "f.yaml:8: mask: has no value"},
+		{"condition without a value", head + "      - name: a\n        table: a\n        where:\n", "f.yaml:7: where: has no value"},
+		{"exclusions without a value", head + "      - name: a\n        table: a\n        exclude: [x, null]\n", "f.yaml:7: exclude: has no value"},
+		{"column's key twice", head + "      - name: a\n        table: a\n        columns: [{name: x, mask: hash, name: y}]\n", `f.yaml:7: name: the key "name" stands already on line 7`},
+		{"excluded twice", head + "      - name: a\n        table: a\n        exclude: [x, x]\n", `f.yaml:7: exclude: column "x" stands already on line 7`},
+		{"ordered by twice", head + "      - name: a\n        table: a\n        order_by: [x, x desc]\n", `f.yaml:7: order_by: column "x" stands already on line 7`},
+		{"excluded within a column", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        exclude: [x.y]\n", `f.yaml:8: exclude: does not leave "x.y" out: the column "x" holds it`},
+		{"masked within a column", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [{name: x.y.z, mask: hash}, x]\n", `f.yaml:7: mask: does not hide "x.y.z": the column "x" holds it as well`},
 		{"requires without query", head + "      - name: a\n        table: a\n        requires: [b]\n", "f.yaml:7: requires: goes with a query"},
 	}
 	for _, tt := range tests {

@@ -114,8 +114,13 @@ func Parse(name string, data []byte) (*Catalog, error) {
 	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: a second document follows the catalog: keep one", name)
 	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(data, &tree); err != nil {
+		return nil, explain(name, err)
+	}
 	sum := sha256.Sum256(data)
 	c := checker{file: name}
+	c.values(&tree, "")
 	catalog := &Catalog{digest: "sha256:" + hex.EncodeToString(sum[:]), databases: c.databases(form)}
 	if err := errors.Join(c.problems...); err != nil {
 		return nil, err
@@ -175,6 +180,23 @@ type checker struct {
 
 func (c *checker) complain(line int, key, format string, args ...any) {
 	c.problems = append(c.problems, fmt.Errorf("%s:%d: %s: %s", c.file, line, key, fmt.Sprintf(format, args...)))
+}
+
+// values complains of keys without a value and of those that stand twice, which decoding lets pass:
+// a mask or a condition that got lost in the file would be none at all.
+func (c *checker) values(node *yaml.Node, key string) {
+	seen := map[string]int{}
+	for i, inner := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 {
+			key = inner.Value
+			c.once(seen, key, inner.Line, key, "the key")
+			continue
+		}
+		if inner.ShortTag() == "!!null" {
+			c.complain(max(inner.Line, 1), key, "has no value: give it one, or leave it out")
+		}
+		c.values(inner, key)
+	}
 }
 
 func (c *checker) databases(form fileForm) []Database {
@@ -256,22 +278,37 @@ func (c *checker) columns(f datasetForm, d Dataset) (columns []Column) {
 		}
 		if form.As.line > 0 && !isIdentifier(col.As) {
 			c.complain(form.As.line, "as", "%q is no identifier: use letters, digits, _, $ and -", col.As)
-		} else if c.identifier(form.Name, "columns") && c.once(names, col.Name, form.Name.line, "column") {
-			c.once(labels, col.Label(), form.Name.line, "the file's column")
+		} else if c.identifier(form.Name, "columns") && c.once(names, col.Name, form.Name.line, "columns", "column") {
+			c.once(labels, col.Label(), form.Name.line, "columns", "the file's column")
 		}
 		if form.Mask.line > 0 && !slices.Contains(maskKinds, col.Mask.kind) {
 			c.complain(form.Mask.line, "mask", "%q is no mask: use %s", col.Mask.kind, strings.Join(maskKinds, ", "))
 		}
 		columns = append(columns, col)
 	}
+	for i, col := range columns {
+		if outer, ok := whole(col.Name, columns); ok && !col.Mask.IsZero() && outer.Mask.IsZero() {
+			c.complain(f.Columns[i].Name.line, "mask", "does not hide %q: the column %q holds it as well", col.Name, outer.Name)
+		}
+	}
 	return columns
 }
 
+// whole returns the column that holds the named field of a document as a part of its own.
+func whole(name string, columns []Column) (outer Column, found bool) {
+	for _, col := range columns {
+		if strings.HasPrefix(name, col.Name+".") {
+			return col, true
+		}
+	}
+	return Column{}, false
+}
+
 // once complains of what stands for the second time, and reports whether it is the first.
-func (c *checker) once(seen map[string]int, name string, line int, what string) bool {
+func (c *checker) once(seen map[string]int, name string, line int, key, what string) bool {
 	first, repeated := seen[name]
 	if repeated {
-		c.complain(line, "columns", "%s %q stands already on line %d", what, name, first)
+		c.complain(line, key, "%s %q stands already on line %d", what, name, first)
 		return false
 	}
 	seen[name] = line
@@ -280,12 +317,17 @@ func (c *checker) once(seen map[string]int, name string, line int, what string) 
 
 // exclusions checks that what is excluded would be exported otherwise.
 func (c *checker) exclusions(f datasetForm, d Dataset) {
+	seen := map[string]int{}
 	for _, name := range f.Exclude {
+		outer, held := whole(name.text, d.Columns)
 		switch {
+		case !c.once(seen, name.text, name.line, "exclude", "column"):
 		case d.Query != "" || len(d.Columns) > 0 && d.Collection == "":
 			c.complain(name.line, "exclude", "goes with a table that lists no columns: leave %q out of the columns instead", name.text)
 		case slices.ContainsFunc(d.Columns, func(col Column) bool { return col.Name == name.text }):
 			c.complain(name.line, "exclude", "%q stands among the columns", name.text)
+		case held:
+			c.complain(name.line, "exclude", "does not leave %q out: the column %q holds it", name.text, outer.Name)
 		}
 	}
 }
@@ -330,6 +372,7 @@ func (c *checker) condition(f datasetForm, d Dataset) string {
 
 // order reads the columns to order by: each its name, and perhaps asc or desc.
 func (c *checker) order(f datasetForm, d Dataset) (orders []Order) {
+	seen := map[string]int{}
 	for _, form := range f.OrderBy {
 		if d.Query != "" {
 			c.complain(form.line, "order_by", "goes with a table or a collection: put the order into the query")
@@ -341,7 +384,7 @@ func (c *checker) order(f datasetForm, d Dataset) (orders []Order) {
 			c.complain(form.line, "order_by", "%q: want a column, and perhaps asc or desc after it", form.text)
 			continue
 		}
-		if !c.identifier(scalar{text: name, line: form.line}, "order_by") {
+		if !c.identifier(scalar{text: name, line: form.line}, "order_by") || !c.once(seen, name, form.line, "order_by", "column") {
 			continue
 		}
 		orders = append(orders, Order{Column: name, Descending: direction == "desc"})

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -19,8 +20,12 @@ func checkSQL(text string) error {
 			if end < 0 {
 				return fmt.Errorf("a %c is not closed", c)
 			}
-			if strings.Contains(text[i+1:i+1+end], `\`) {
+			quoted := text[i+1 : i+1+end]
+			if strings.Contains(quoted, `\`) {
 				return errBackslash
+			}
+			if c == '`' && unquoted.MatchString(quoted) {
+				return errors.New("a name in ` holds no quotes, parentheses, comments, semicolons or $: ` quotes on some servers and not on others")
 			}
 			i += 1 + end // a doubled quote opens again at once
 		case c == '(':
@@ -37,7 +42,7 @@ func checkSQL(text string) error {
 			return errors.New("want no #, which begins a comment on some servers: PostgreSQL's operators of that sign have functions that do the same")
 		case strings.HasPrefix(text[i:], "--"), strings.HasPrefix(text[i:], "/*"), strings.HasPrefix(text[i:], "*/"):
 			return errors.New("want no SQL comments: put them into the file's own, behind # at the end of a line of YAML")
-		case c == '$' && (i == 0 || !isWord(text[i-1])):
+		case c == '$' && !inName(text[:i]):
 			return errors.New("want no $ at the beginning of a word: quote strings with '")
 		case c < ' ' && c != '\n' && c != '\t' && c != '\r':
 			return fmt.Errorf("the control character %#02x does not belong here", c)
@@ -50,6 +55,19 @@ func checkSQL(text string) error {
 }
 
 var errBackslash = errors.New("want no backslash, which quotes on some servers and not on others: write CHR(92) or CHAR(92)")
+
+// unquoted matches what means something to a server that does not take ` for a quote.
+var unquoted = regexp.MustCompile("['\"();#$]|--|/\\*|\\*/")
+
+// inName reports whether text ends in an unquoted name, which goes on with a $. Behind a number a $
+// may open a quote.
+func inName(text string) bool {
+	start := len(text)
+	for start > 0 && isWord(text[start-1]) {
+		start--
+	}
+	return start < len(text) && (text[start] < '0' || text[start] > '9')
+}
 
 // isWord reports whether c may be part of an unquoted name.
 func isWord(c byte) bool {

@@ -7,7 +7,7 @@ import (
 
 func TestCheckSQL(t *testing.T) {
 	for _, text := range []string{
-		"id > 5", "nombre = 'O''Higgins'", `"from" = 'x' AND ("a""b" IS NULL)`, "`a``b` = 1", "a - -1 > b / 2 * 3", "precio$ > 1",
+		"id > 5", "nombre = 'O''Higgins'", `"from" = 'x' AND ("a""b" IS NULL)`, "`a``b c` = 1", "a - -1 > b / 2 * 3", "precio$ > 1", "a1$$ > 1",
 		"x = '--;)' AND y = '/*('", "SELECT a, (SELECT max(b) FROM t)\n\tFROM u", "nombre = 'ñandú ✓'",
 	} {
 		if err := checkSQL(text); err != nil {
@@ -30,6 +30,10 @@ func TestCheckSQL(t *testing.T) {
 		"a = $q$x) OR (1=1$q$":  "no $",
 		"a = 'b''c":             "not closed",
 		"a = 1\x00":             "control character",
+		"a = 1$$'$$ OR b = '":   "no $",
+		"`'` ; DROP TABLE a; '": "a name in `",
+		"a `--` b":              "a name in `",
+		"a `$$` b":              "a name in `",
 	} {
 		if err := checkSQL(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want a complaint with %q", text, err, want)
