@@ -151,7 +151,8 @@ type Mask interface {
 	Append(dst, text []byte) []byte
 }
 
-// Mask replaces the field written last by what m makes of its text. A NULL stays.
+// Mask replaces the field written last, of the current record, by what m makes of its text. A NULL
+// stays.
 func (w *Writer) Mask(m Mask) {
 	field := w.buf[w.field:]
 	if len(field) == 0 {
@@ -178,7 +179,7 @@ func (w *Writer) EndRow() error {
 		}
 	}
 	w.buf = append(w.buf, '\n')
-	w.start, w.fields = len(w.buf), 0
+	w.start, w.field, w.fields = len(w.buf), len(w.buf), 0
 	w.rows++
 	if len(w.buf) >= flushAt {
 		return w.Flush()
@@ -201,6 +202,7 @@ func (w *Writer) Flush() error {
 		w.buf = make([]byte, 0, flushAt+flushAt/4)
 	}
 	w.buf = append(w.buf[:0], rest...)
+	w.field -= w.start
 	w.start = 0
 	return w.err
 }

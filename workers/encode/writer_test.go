@@ -229,6 +229,43 @@ func TestMask(t *testing.T) {
 	}
 }
 
+// A mask finds its field wherever the buffer was emptied, and touches nothing where there is none.
+func TestMaskBesideFlush(t *testing.T) {
+	var out bytes.Buffer
+	w := NewWriter(&out)
+	w.String("before")
+	if err := w.EndRow(); err != nil {
+		t.Fatal(err)
+	}
+	w.Mask(marker{})
+	w.Int(1)
+	w.String(`\.`)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	w.Mask(marker{})
+	if err := errors.Join(w.EndRow(), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	w.Mask(marker{})
+	// Alone in a record: a mask's outcome is guarded like any field, and a quoted one is unquoted first.
+	for _, mask := range []Mask{unchanged{}, marker{}} {
+		w.Raw([]byte(`"\."`))
+		w.Mask(mask)
+		if err := errors.Join(w.EndRow(), w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "before\n1,<\\.>\n\"\\.\"\n<\\.>\n"; out.String() != want {
+		t.Errorf("got  %s\nwant %s", &out, want)
+	}
+}
+
+// unchanged is a mask that hides nothing.
+type unchanged struct{}
+
+func (unchanged) Append(dst, text []byte) []byte { return append(dst, text...) }
+
 func TestErrorOfSinkStays(t *testing.T) {
 	broken := errors.New("broken")
 	w := NewWriter(&chunks{err: broken})
