@@ -82,16 +82,23 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 
-	// Guard, broker and jobs outlive the server: the last requests need them.
+	// Guard, broker and jobs outlive the server: the last requests need them. The broker outlives the
+	// jobs too, whose last events it carries.
 	outer, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopOuter()
+	carrying, stopCarrying := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCarrying()
 	group, groupCtx := errgroup.WithContext(outer)
 	group.Go(func() error {
 		guard.Run(outer)
 		return nil
 	})
-	group.Go(func() error { return messages.Run(outer) })
-	group.Go(func() error { return service.Run(outer) })
+	group.Go(func() error { return messages.Run(carrying) })
+	jobsEnded := make(chan struct{})
+	group.Go(func() error {
+		defer close(jobsEnded)
+		return service.Run(outer)
+	})
 	group.Go(func() error { return checkDurability(outer, store, cfg.Mode, log) })
 	group.Go(func() error {
 		log.Info("serving", "address", listener.Addr().String(), "catalog_digest", datasets.Digest())
@@ -101,14 +108,17 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 		return nil
 	})
 	group.Go(func() error {
-		defer stopOuter()
 		select {
 		case <-ctx.Done():
 		case <-groupCtx.Done(): // a part that failed ends the gateway
 		}
 		log.Info("stopping")
 		handler.Drain()
-		return shutdown(ctx, server)
+		err := shutdown(ctx, server)
+		stopOuter()
+		<-jobsEnded
+		stopCarrying()
+		return err
 	})
 	return group.Wait()
 }

@@ -77,8 +77,9 @@ func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, regist
 // newID returns an id that sorts by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Run follows the changes of jobs and, whenever this gateway leads, reconciles. It returns when
-// ctx ends, after everything it started has.
+// Run follows the changes of jobs, publishes the events of accepted ones and, whenever this gateway
+// leads, reconciles. It returns when ctx ends, after everything it started has and the events of
+// the jobs accepted before are out, or out of time; the broker must still run then.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.store.Changes(ctx, s.hub.tell) })

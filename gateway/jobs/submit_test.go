@@ -63,6 +63,25 @@ func TestAcceptedJob(t *testing.T) {
 	stacktest.Eventually(t, "the accepted event is published", func() bool { return f.broker.told(job.ID, ingest.EventAccepted) == 1 })
 }
 
+// Events that still wait when the gateway stops go out before its end.
+func TestAcceptedEventsBeforeTheEnd(t *testing.T) {
+	f := newFixture(t)
+	accepted := make([]ingest.Job, 50) // more than are taken by chance while the end is noticed
+	for i := range accepted {
+		accepted[i] = f.accept()
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := f.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	for _, job := range accepted {
+		if n := f.broker.told(job.ID, ingest.EventAccepted); n != 1 {
+			t.Errorf("the accepted event of %s was published %d times, want once before Run returns", job.ID, n)
+		}
+	}
+}
+
 func TestOrdersAtFault(t *testing.T) {
 	f := newFixture(t)
 	many := make([]string, 500)
