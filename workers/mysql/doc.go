@@ -42,8 +42,9 @@
 // Text is converted to UTF-8 by the server, whatever the character set of its column. Generated,
 // invisible and compressed columns are columns like others; a query's * leaves invisible ones out.
 //
-// MySQL prints FLOAT with six digits. Tables are therefore read with their floats widened to
-// doubles by the server, which is exact, and a query with FLOAT columns through the binary
+// MySQL prints FLOAT with six digits, and what is declared with a number of digits with no more than
+// these, whatever it holds. Tables are therefore read with such columns widened to
+// doubles by the server, which is exact, and a query that has them through the binary
 // protocol.
 //
 // The columns of a query are learnt from the query as a derived table LIMIT 0. The server does

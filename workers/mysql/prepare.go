@@ -194,11 +194,17 @@ func (s *session) queryColumns(ctx context.Context, query string) ([]column, err
 	}
 	defer rows.Close()
 	names := rows.Columns()
-	types := rows.(driver.RowsColumnTypeDatabaseTypeName)
+	types := rows.(interface {
+		driver.RowsColumnTypeDatabaseTypeName
+		driver.RowsColumnTypePrecisionScale
+	})
 	columns := make([]column, len(names))
 	for i, name := range names {
 		source := strings.ToLower(types.ColumnTypeDatabaseTypeName(i))
 		columns[i] = column{name: name, sourceType: source, rendering: render(strings.TrimPrefix(source, "unsigned "), ""), at: i}
+		if _, digits, _ := types.ColumnTypePrecisionScale(i); source == "double" && digits != math.MaxInt64 {
+			columns[i].widen = true // DOUBLE(M,D), or like one: the server rounds it to D digits
+		}
 	}
 	if err := rows.Next(make([]driver.Value, len(names))); err != nil && err != io.EOF { //nolint:errorlint // see rows
 		return nil, fmt.Errorf("asking for the columns of the query: %w", err)

@@ -35,7 +35,7 @@ const (
 type rendering struct {
 	fileType string
 	form     form
-	widen    bool // select it as a double: the server rounds what it prints
+	widen    bool // the server rounds what it prints: select it as a double
 }
 
 // render returns how to export a type, by its name (varchar) and its full spelling (varchar(255),
