@@ -45,7 +45,7 @@ type Dataset struct {
 	Requires   []string // tables that a Query reads: checked before it runs
 
 	// Where keeps the rows for which it is true, of a table or a collection: a condition in the
-	// server's SQL, or MongoDB's filter in Extended JSON.
+	// server's SQL, where unknown is not true, or MongoDB's filter in Extended JSON.
 	Where string
 	// OrderBy is the order of the rows of a table or a collection; empty is the server's own.
 	OrderBy []Order
@@ -54,7 +54,7 @@ type Dataset struct {
 	// lists them; never empty for a query or a collection.
 	Columns []Column
 	// Exclude names columns that are not exported: of a table without Columns, or fields of a
-	// collection that are known and left out on purpose.
+	// collection that are known and left out on purpose. None lies within one of the Columns.
 	Exclude []string
 	// Allow names sensitive columns that are exported all the same, see Withholds.
 	Allow []string

@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Mask hides what a column holds and keeps something of its use. A NULL stays NULL under every
-// mask. The zero Mask hides nothing.
+// Mask hides what a column holds and keeps something of its use. It works on the text that the file
+// would have. A NULL stays NULL under every mask, see encode.Writer; the empty text is masked like
+// any other. The zero Mask hides nothing.
 //
 //   - hash: the hex SHA-256 of the salt followed by the value's text. Equal values have equal
 //     hashes, in all datasets and jobs that share a salt, so that they can still be joined.

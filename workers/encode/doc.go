@@ -18,6 +18,7 @@
 //     Instants are in UTC and end in +00; a wall-clock time has no suffix. Years before the first
 //     end in " BC"; years after 9999 take as many digits as they need.
 //   - Binary is `\x` and lower-case hex; a UUID is 8-4-4-4-12 lower-case hex digits.
+//   - A masked value is text, made of the text that the field would have. NULL stays NULL.
 //   - Arrays, documents and JSON are compact JSON: no space outside strings, keys in the order
 //     and numbers in the digits in which they were found.
 //

@@ -6,8 +6,10 @@
 //
 // Unless the dataset orders its rows, they come in natural order, in which the storage engine scans
 // the collection: it is the fastest and needs no index. A filter in Extended JSON may choose the
-// documents; one that would run code on the server is refused. A dataset's columns are fields of
-// the document; `a.b` is the field b of the document a, unless a field is literally named so.
+// documents; one that would run code on the server is refused. To the server a missing field is null,
+// in filters and in orders. A dataset's columns are fields of the document; `a.b` is the field b of
+// the document a, unless a field is literally named so. A mask works on the text below and leaves
+// both null and missing fields NULL.
 //
 // What becomes of each BSON type, in a column:
 //
