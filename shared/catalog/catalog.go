@@ -72,8 +72,9 @@ type Order struct {
 	Descending bool
 }
 
-// sensitive matches column names that are withheld unless allowed.
-var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n)a|clave|hash|token|secret`)
+// sensitive matches column names that are withheld unless allowed. An ñ may be one character, or an
+// n and a combining tilde.
+var sensitive = regexp.MustCompile(`(?i)pass(word|wd|phrase)?|contrase(ñ|n\x{303}?)a|clave|hash|token|secret`)
 
 // The rules that keep a column out of the file.
 const (

@@ -58,7 +58,7 @@ type (
 
 func (s *scalar) UnmarshalYAML(node *yaml.Node) error {
 	if node.Kind != yaml.ScalarNode {
-		return fmt.Errorf("line %d: want a single value", node.Line)
+		return fmt.Errorf("line %d: want a single value: quote one that begins with { or [", node.Line)
 	}
 	s.text, s.line = node.Value, node.Line
 	return nil
@@ -129,6 +129,7 @@ func Parse(name string, data []byte) (*Catalog, error) {
 }
 
 var (
+	noList       = regexp.MustCompile("cannot unmarshal !!\\S+(?: `.*`)? into \\[\\]\\S+$")
 	unknownField = regexp.MustCompile(`^line (\d+): field (\S+) not found in type \S+$`)
 	atLine       = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 )
@@ -143,6 +144,7 @@ func explain(name string, err error) error {
 	problems := make([]error, len(lines))
 	for i, line := range lines {
 		line = unknownField.ReplaceAllString(line, `line $1: unknown key "$2"`)
+		line = noList.ReplaceAllString(line, "want a list, such as [a, b]")
 		if at := atLine.FindStringSubmatch(line); at != nil {
 			problems[i] = fmt.Errorf("%s:%s: %s", name, at[1], line[len(at[0]):])
 		} else {
