@@ -58,6 +58,9 @@ func newReport(b *bench, chosen []benchCase, needed []subject, measured map[stri
 	r := report{At: b.began.UTC().Truncate(time.Second), Machine: b.machine, Rounds: b.settings.Rounds, Scale: b.settings.Scale, Settings: map[string]string{}}
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
+		if name == "INGESTA_MASK_SALT" { // a secret, and nothing is masked here
+			continue
+		}
 		if _, ofStack := b.stack.env[name]; strings.HasPrefix(name, "INGESTA_") && !ofStack {
 			r.Settings[name] = value
 		}
