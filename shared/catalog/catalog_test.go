@@ -115,7 +115,7 @@ func TestParseErrors(t *testing.T) {
 		{"excluded twice", head + "      - name: a\n        table: a\n        exclude: [x, x]\n", `f.yaml:7: exclude: column "x" stands already on line 7`},
 		{"ordered by twice", head + "      - name: a\n        table: a\n        order_by: [x, x desc]\n", `f.yaml:7: order_by: column "x" stands already on line 7`},
 		{"excluded within a column", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [x]\n        exclude: [x.y]\n", `f.yaml:8: exclude: does not leave "x.y" out: the column "x" holds it`},
-		{"masked within a column", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [{name: x.y.z, mask: hash}, x]\n", `f.yaml:7: mask: does not hide "x.y.z": the column "x" holds it as well`},
+		{"masked within a column", "version: 1\ndatabases:\n  - name: mongodb\n    datasets:\n      - name: a\n        collection: a\n        columns: [{name: x.y.z, mask: hash}, {name: x, mask: redact}, x.y]\n", `f.yaml:7: mask: does not hide "x.y.z": the column "x.y" holds it as well`},
 		{"requires without query", head + "      - name: a\n        table: a\n        requires: [b]\n", "f.yaml:7: requires: goes with a query"},
 	}
 	for _, tt := range tests {
@@ -144,6 +144,7 @@ databases:
         order_by: [distrito desc, id]
         columns: [id, {name: dni, as: documento, mask: hash}, {name: perfil, json: true}]
       - {name: all, table: users, exclude: [telefono]}
+      - {name: dotted, table: users, columns: [a, {name: a.b, mask: redact}]}
   - name: mongodb
     datasets:
       - {name: m, collection: m, columns: [_id], exclude: [notas.internas], where: '{"edad": {"$gt": 18}}', extra: true}

@@ -288,8 +288,12 @@ func (c *checker) columns(f datasetForm, d Dataset) (columns []Column) {
 		}
 		columns = append(columns, col)
 	}
+	if d.Collection == "" {
+		return columns
+	}
+	plain := slices.DeleteFunc(slices.Clone(columns), func(col Column) bool { return !col.Mask.IsZero() })
 	for i, col := range columns {
-		if outer, ok := whole(col.Name, columns); ok && !col.Mask.IsZero() && outer.Mask.IsZero() {
+		if outer, held := whole(col.Name, plain); held && !col.Mask.IsZero() {
 			c.complain(f.Columns[i].Name.line, "mask", "does not hide %q: the column %q holds it as well", col.Name, outer.Name)
 		}
 	}

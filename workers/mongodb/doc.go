@@ -69,7 +69,7 @@
 //
 // Fields with sensitive names inside of an exported document are part of that document: who
 // declares it has looked at it. In _extra, which nobody has looked at, they are left out at every
-// depth, as are the excluded and the masked ones.
+// depth, as are the excluded and the masked ones; only the scope of JavaScript is kept whole.
 //
 // Datasets of a session show one snapshot where the server has snapshot sessions (replica sets
 // and sharded clusters since 5.0); elsewhere each shows the collection as it was while being
