@@ -35,9 +35,9 @@ func (d Dataset) Select(names []string) (selected []Selected, withheld []ingest.
 		selected = append(selected, Selected{Column: column, At: at})
 	}
 	for _, name := range d.Exclude {
-		declared := slices.ContainsFunc(withheld, func(w ingest.Withheld) bool { return w.Name == name })
+		known := slices.ContainsFunc(withheld, func(w ingest.Withheld) bool { return w.Name == name })
 		switch {
-		case declared:
+		case known:
 		case d.Collection != "":
 			withheld = append(withheld, ingest.Withheld{Name: name, Rule: d.Withholds(name)})
 		default:
