@@ -12,7 +12,7 @@ import (
 
 // sourceType is a type of the server, domains resolved to what they are based on.
 type sourceType struct {
-	name     string // as in pg_type: int4, _text, …
+	name     string // int4, _text, …; "" unless it is the server's own type, or hstore
 	kind     string // pg_type.typtype: b base, c composite, e enum, r range, …
 	category string // pg_type.typcategory: A array, …
 }
@@ -24,26 +24,24 @@ type rendering struct {
 	json     bool   // of the server's JSON, which holds space between its tokens
 }
 
+// document has the server make JSON of a value. Parts that are documents bring their own spacing.
+var document = rendering{fileType: ingest.TypeJSON, cast: "pg_catalog.to_json(%s)", json: true}
+
 // render returns how to export a type. It knows no unsupported one: every type has a text form.
 func render(t sourceType) rendering {
-	switch {
-	case t.category == "A":
-		// Elements that are documents themselves bring their own spacing.
-		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", json: true}
-	case t.kind == "c", t.name == "hstore":
-		return rendering{fileType: ingest.TypeJSON, cast: "to_json(%s)", json: true}
-	}
 	switch t.name {
-	case "int2", "int4", "int8", "oid":
+	case "int2", "int4", "int8", "oid", "xid", "xid8", "cid":
 		return rendering{fileType: ingest.TypeInteger}
 	case "numeric":
 		return rendering{fileType: ingest.TypeDecimal}
 	case "money":
-		return rendering{fileType: ingest.TypeDecimal, cast: "%s::numeric"}
+		return rendering{fileType: ingest.TypeDecimal, cast: "%s::pg_catalog.numeric"}
+	case "_money":
+		return rendering{fileType: ingest.TypeJSON, cast: "pg_catalog.to_json(%s::pg_catalog.numeric[])", json: true}
 	case "float4", "float8":
 		return rendering{fileType: ingest.TypeFloat}
 	case "bool":
-		return rendering{fileType: ingest.TypeBoolean, cast: "%s::text"}
+		return rendering{fileType: ingest.TypeBoolean, cast: "%s::pg_catalog.text"}
 	case "bytea":
 		return rendering{fileType: ingest.TypeBinary}
 	case "date":
@@ -62,9 +60,13 @@ func render(t sourceType) rendering {
 		return rendering{fileType: ingest.TypeBits}
 	case "json", "jsonb":
 		return rendering{fileType: ingest.TypeJSON, json: true}
-	default:
-		return rendering{fileType: ingest.TypeText}
+	case "hstore", "record", "_record":
+		return document
 	}
+	if t.category == "A" || t.kind == "c" {
+		return document
+	}
+	return rendering{fileType: ingest.TypeText}
 }
 
 // expression returns the expression that selects the column for the file.
@@ -88,8 +90,9 @@ func (s *session) types(ctx context.Context, oids []uint32) (map[uint32]sourceTy
 			UNION ALL
 			SELECT c.asked, t.typbasetype FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.oid WHERE t.typtype = 'd'
 		)
-		SELECT c.asked, t.typname, t.typtype, t.typcategory
-		FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.oid WHERE t.typtype <> 'd'`,
+		SELECT c.asked, CASE WHEN n.nspname = 'pg_catalog' OR (t.typname, t.typtype) = ('hstore', 'b') THEN t.typname END, t.typtype, t.typcategory
+		FROM chain c JOIN pg_catalog.pg_type t ON t.oid = c.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+		WHERE t.typtype <> 'd'`,
 		"{"+strings.Join(list, ",")+"}")
 	if err != nil {
 		return nil, fmt.Errorf("looking types up: %w", err)
