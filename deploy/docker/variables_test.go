@@ -72,6 +72,12 @@ func TestVariablesAreDocumented(t *testing.T) {
 	}
 }
 
+// Settings that only some programs read.
+var settingsOf = map[string][]string{
+	"INGESTA_MASK_SALT":         workers(),
+	"INGESTA_POSTGRES_PARALLEL": {"worker-postgresql"},
+}
+
 func TestProgramsGetEverySetting(t *testing.T) {
 	services := text(t)["services"].(map[string]any)
 	for name := range documentation(t) {
@@ -81,7 +87,11 @@ func TestProgramsGetEverySetting(t *testing.T) {
 		if !strings.HasPrefix(name, "INGESTA_") && !strings.HasPrefix(name, "LOG_") {
 			continue
 		}
-		for _, program := range append(workers(), "gateway") {
+		readers, own := settingsOf[name]
+		if !own {
+			readers = append(workers(), "gateway")
+		}
+		for _, program := range readers {
 			if !slices.Contains(handedOn(services[program]), name) {
 				t.Errorf("%s does not get %s", program, name)
 			}
@@ -92,7 +102,7 @@ func TestProgramsGetEverySetting(t *testing.T) {
 // secrets are the variables of .env that nobody else may read.
 var secrets = []string{
 	"MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "RABBITMQ_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "REDIS_PASSWORD", "MONGO_PASSWORD", "MONGO_URI",
-	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AUTH_JWT_SECRET",
+	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AUTH_JWT_SECRET", "INGESTA_MASK_SALT",
 }
 
 // A secret comes from .env, and reaches those that need it, through their environment: an argument
@@ -124,6 +134,7 @@ func TestSecrets(t *testing.T) {
 		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3", "check"}, workers()...),
 		"AWS_SESSION_TOKEN":       append(workers(), "check"),
 		"AUTH_JWT_SECRET":         {"gateway"},
+		"INGESTA_MASK_SALT":       append(workers(), "check"),
 	}
 	for secret, want := range holders {
 		var got []string
