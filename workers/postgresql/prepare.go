@@ -60,13 +60,17 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 	if err := s.check(ctx, p.query(), len(chosen)); err != nil {
 		return engine.Extraction{}, err
 	}
-	if d.Table != "" {
-		e.EstimatedRows, p.ranges, err = s.survey(ctx, oids[0], d, p.selection)
-	} else {
-		e.EstimatedRows, err = s.estimate(ctx, p.query())
-	}
-	if err != nil {
+	// Planning locks the partitions of a table, which parsing does not.
+	if e.EstimatedRows, err = s.estimate(ctx, p.query()); err != nil {
 		return engine.Extraction{}, err
+	}
+	if err := s.unrewritten(ctx); err != nil {
+		return engine.Extraction{}, err
+	}
+	if d.Table != "" {
+		if e.EstimatedRows, p.ranges, err = s.survey(ctx, oids[0], d, p.selection); err != nil {
+			return engine.Extraction{}, err
+		}
 	}
 	e.Run = func(ctx context.Context, sink engine.Sink) (engine.Tally, error) { return s.run(ctx, p, sink) }
 	return e, nil
