@@ -48,10 +48,10 @@
 //
 // (2) Within documents the server writes the values: integers, floats and numerics as numbers with all
 // their digits, which may be more than a reader of JSON keeps; NaN and the infinities, which JSON lacks,
-// as strings of those words; true and false; NULL as null; json and jsonb as themselves; timestamps as
-// ISO 8601 (2025-01-02T08:04:05.12, and +00:00 where they are instants; "infinity" and " BC" as above);
-// bytea as the string of \x and hex; money as a number in arrays of money, elsewhere with its currency
-// sign; everything else as the string it would be by itself.
+// as strings of those words; true and false; NULL as null, like the null of json; json and jsonb as
+// themselves; timestamps as ISO 8601 (2025-01-02T08:04:05.12, and +00:00 where they are instants;
+// "infinity" and " BC" as above); bytea as the string of \x and hex; money as a number in arrays of
+// money, elsewhere with its currency sign; everything else as the string it would be by itself.
 //
 // Text comes in UTF-8 whatever the encoding of the database, unless that is SQL_ASCII: its bytes come as
 // they are. No setting of the server or the login changes the file, but for those named here.
