@@ -24,6 +24,10 @@ func (s *session) Prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 }
 
 func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extraction, error) {
+	if strings.Contains(strings.Join(append(d.Sources(), d.Query, d.Where), ""), "\x00") {
+		// The protocol would take it for the end of the text, and the driver leaves it out of names.
+		return engine.Extraction{}, ingest.Permanent(ingest.QueryFailed, nil, "dataset %q has a NUL character, which is part of no text in PostgreSQL", d.Name)
+	}
 	oids := make([]string, 0, 1)
 	for _, name := range d.Sources() {
 		oid, err := s.relation(ctx, name)
@@ -55,6 +59,11 @@ func (s *session) prepare(ctx context.Context, d catalog.Dataset) (engine.Extrac
 				p.recode = make([]recoding, len(chosen))
 			}
 			p.recode[i] = r
+		}
+	}
+	if p.where != "" {
+		if err := s.check(ctx, p.test(), 1); err != nil {
+			return engine.Extraction{}, err
 		}
 	}
 	if err := s.check(ctx, p.query(), len(chosen)); err != nil {

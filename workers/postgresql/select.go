@@ -54,7 +54,7 @@ func selectFrom(d catalog.Dataset, all, chosen []column) selection {
 // query returns the statement that selects everything, or what meets one more condition.
 func (s selection) query(conditions ...string) string {
 	if s.where != "" {
-		conditions = append(conditions, "("+s.where+"\n)")
+		conditions = append(conditions, "(("+s.where+"\n))") // see test
 	}
 	q := "SELECT " + s.list + " FROM " + s.from
 	if len(conditions) > 0 {
@@ -64,4 +64,12 @@ func (s selection) query(conditions ...string) string {
 		q += " ORDER BY " + s.order
 	}
 	return q
+}
+
+// test returns a statement that the server understands only if the condition is one whole expression,
+// or is by the parentheses that query puts around it. One that closes a parenthesis of this statement
+// has to go on with THEN or within an expression; there the former is wrong, and the latter is still
+// in the second parenthesis. One that closes two is wrong here.
+func (s selection) test() string {
+	return "SELECT CASE WHEN (" + s.where + "\n) THEN 1 END FROM " + s.from
 }
