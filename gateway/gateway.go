@@ -73,7 +73,9 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	registry := telemetry.NewRegistry()
 	service := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
 	guard := auth.New(cfg.Auth, time.Now, log)
-	handler, err := api.New(cfg.API, guard, service, service, datasets, telemetry.Version(), registry, log)
+	handler, err := api.New(cfg.API, api.Parts{
+		Guard: guard, Jobs: service, Health: service, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
+	})
 	if err != nil {
 		return err
 	}

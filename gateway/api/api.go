@@ -54,6 +54,17 @@ type Health interface {
 	Health(ctx context.Context) jobs.Health
 }
 
+// Parts are what the API needs of the rest of the gateway.
+type Parts struct {
+	Guard    *auth.Guard
+	Jobs     Jobs
+	Health   Health
+	Catalog  *catalog.Catalog // must not name a database like a route
+	Version  string
+	Registry *prometheus.Registry // metrics are registered with it, and served from it
+	Log      *slog.Logger
+}
+
 // API serves the routes. It is an http.Handler.
 type API struct {
 	cfg     Config
@@ -66,7 +77,8 @@ type API struct {
 
 	echo       *echo.Echo
 	routes     map[string]bool
-	needs      map[string]auth.Scope // by method and route; openToAll is a declared need too
+	needs      map[string]auth.Scope // by method and route; OpenToAll is a declared need too
+	refusals   map[string]func(echo.Context, *Problem) error
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	draining   context.Context // ends when the gateway is about to stop
@@ -76,17 +88,17 @@ type API struct {
 // reserved are the names under /api/ingesta that are not databases.
 var reserved = []string{"datasets", "dead-letters", "health", "jobs"}
 
-// New returns the API. Metrics are registered with, and served from, the registry. The catalog
-// must not name a database like a route.
-func New(cfg Config, guard *auth.Guard, js Jobs, health Health, c *catalog.Catalog, version string, registry *prometheus.Registry, log *slog.Logger) (*API, error) {
+// New returns the API, which serves the routes of other parts of the gateway beside its own.
+func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 	for _, name := range reserved {
-		if _, taken := c.Database(ingest.Database(name)); taken {
+		if _, taken := parts.Catalog.Database(ingest.Database(name)); taken {
 			return nil, fmt.Errorf("the catalog names a database %q: /api/ingesta/%s is a route of its own", name, name)
 		}
 	}
 	a := &API{
-		cfg: cfg, guard: guard, jobs: js, health: health, catalog: c, version: version, log: log,
-		routes: map[string]bool{}, needs: map[string]auth.Scope{},
+		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
+		version: parts.Version, log: parts.Log,
+		routes: map[string]bool{}, needs: map[string]auth.Scope{}, refusals: map[string]func(echo.Context, *Problem) error{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_http_requests_total", Help: "HTTP requests answered.",
 		}, []string{"method", "route", "status"}),
@@ -95,14 +107,16 @@ func New(cfg Config, guard *auth.Guard, js Jobs, health Health, c *catalog.Catal
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"method", "route"}),
 	}
-	registry.MustRegister(a.requests, a.durations)
+	parts.Registry.MustRegister(a.requests, a.durations)
 	a.draining, a.startDrain = context.WithCancel(context.Background())
-	a.echo = a.router(registry)
+	a.route(parts.Registry, routes)
 	return a, nil
 }
 
-func (a *API) router(registry *prometheus.Registry) *echo.Echo {
+// route fills the router.
+func (a *API) route(registry *prometheus.Registry, routes []Route) {
 	e := echo.New()
+	a.echo = e
 	e.IPExtractor = echo.ExtractIPDirect() // forwarding headers are anyone's to forge
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		_ = answerProblem(c, err) // of what fails before observe has begun: there is no log line to add it to
@@ -120,10 +134,10 @@ func (a *API) router(registry *prometheus.Registry) *echo.Echo {
 		handle(need, path, h, http.MethodGet, http.MethodHead)
 	}
 
-	get(openToAll, "/", a.index)
-	get(openToAll, "/health", a.alive)
-	get(openToAll, "/ready", a.ready)
-	get(openToAll, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	get(OpenToAll, home, a.index)
+	get(OpenToAll, "/health", a.alive)
+	get(OpenToAll, "/ready", a.ready)
+	get(OpenToAll, "/metrics", echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
 	handle(auth.Run, "/api/ingesta", a.submitAll, http.MethodPost)
 	handle(auth.Run, "/api/ingesta/:database", a.submit, http.MethodPost)
 	get(auth.Read, "/api/ingesta/health", a.report)
@@ -134,10 +148,10 @@ func (a *API) router(registry *prometheus.Registry) *echo.Echo {
 	handle(auth.Run, "/api/ingesta/jobs/:id/retry", a.retry, http.MethodPost)
 	get(auth.Read, "/api/ingesta/dead-letters", a.deadLetters)
 	handle(auth.Run, "/api/ingesta/dead-letters/:id/replay", a.replay, http.MethodPost)
+	a.add(routes)
 	for _, route := range e.Routes() {
 		a.routes[route.Path] = true
 	}
-	return e
 }
 
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHTTP(w, r) }
@@ -177,9 +191,13 @@ func (a *API) knownDatabases() []string {
 
 // allowLonger moves the server's read and write deadlines of this request to d from now: the
 // read deadline too, because its passing would cancel the request's context.
-func allowLonger(c echo.Context, d time.Duration) error {
+func allowLonger(c echo.Context, d time.Duration) error { return allowUntil(c, time.Now().Add(d)) }
+
+// allowForever lifts the server's read and write deadlines of this request.
+func allowForever(c echo.Context) error { return allowUntil(c, time.Time{}) }
+
+func allowUntil(c echo.Context, until time.Time) error {
 	controller := http.NewResponseController(c.Response())
-	until := time.Now().Add(d)
 	err := errors.Join(controller.SetReadDeadline(until), controller.SetWriteDeadline(until))
 	if errors.Is(err, http.ErrNotSupported) {
 		return nil // a test's recorder has no deadlines

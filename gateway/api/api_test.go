@@ -50,7 +50,7 @@ func newAPI(t testing.TB, fake *fakeJobs, cfg api.Config) (*api.API, *logBuffer)
 	return newGuardedAPI(t, fake, cfg, auth.Config{})
 }
 
-func newGuardedAPI(t testing.TB, fake *fakeJobs, cfg api.Config, door auth.Config) (*api.API, *logBuffer) {
+func newGuardedAPI(t testing.TB, fake *fakeJobs, cfg api.Config, door auth.Config, routes ...api.Route) (*api.API, *logBuffer) {
 	t.Helper()
 	datasets, err := catalog.Load("")
 	if err != nil {
@@ -69,7 +69,9 @@ func newGuardedAPI(t testing.TB, fake *fakeJobs, cfg api.Config, door auth.Confi
 		cancel()
 		running.Wait()
 	})
-	a, err := api.New(cfg, guard, fake, fake, datasets, "test", telemetry.NewRegistry(), log)
+	a, err := api.New(cfg, api.Parts{
+		Guard: guard, Jobs: fake, Health: fake, Catalog: datasets, Version: "test", Registry: telemetry.NewRegistry(), Log: log,
+	}, routes...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -619,7 +621,11 @@ func TestCatalogMustNotShadowRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	fake := &fakeJobs{}
-	if _, err := api.New(api.Config{}, auth.New(auth.Config{}, time.Now, slog.New(slog.DiscardHandler)), fake, fake, c, "test", telemetry.NewRegistry(), slog.New(slog.DiscardHandler)); err == nil {
+	log := slog.New(slog.DiscardHandler)
+	_, err = api.New(api.Config{}, api.Parts{
+		Guard: auth.New(auth.Config{}, time.Now, log), Jobs: fake, Health: fake, Catalog: c, Version: "test", Registry: telemetry.NewRegistry(), Log: log,
+	})
+	if err == nil {
 		t.Error("a database named like a route was accepted")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/pharmavida/ingesta/gateway/auth"
 )
 
-// openToAll is the need of a route that asks nobody who they are.
-const openToAll auth.Scope = ""
+// OpenToAll is the need of a route that asks nobody who they are.
+const OpenToAll auth.Scope = ""
 
 // authenticate lets a request through to a route that is open, or when its caller is known and has
 // the scope that the route needs. It stands before the handlers, and so before any body is read.
@@ -15,8 +15,8 @@ const openToAll auth.Scope = ""
 func (a *API) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		need, declared := a.needs[r.Method+" "+c.Path()]
-		if declared && need == openToAll {
+		need, declared := a.need(c)
+		if declared && need == OpenToAll {
 			return next(c)
 		}
 		caller, err := a.guard.Authenticate(r.Context(), r.Header)
@@ -36,8 +36,8 @@ func (a *API) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 // subjectKey is where the caller's subject is kept in Echo's context.
 const subjectKey = "subject"
 
-// subject returns who makes the request.
-func subject(c echo.Context) string {
+// Subject returns who makes the request.
+func Subject(c echo.Context) string {
 	s, _ := c.Get(subjectKey).(string)
 	return s
 }

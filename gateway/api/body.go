@@ -27,7 +27,7 @@ type submission struct {
 	Datasets []string // nil when the body does not say
 }
 
-// readBody returns the body of the request, nil when it is empty, or a *problem.
+// readBody returns the body of the request, nil when it is empty, or a *Problem.
 func readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if r.ContentLength > maxBody {
@@ -64,7 +64,7 @@ func readNothing(c echo.Context) error {
 	return decodeObject(body, nil)
 }
 
-// checkMediaType returns a *problem unless the headers allow the body to be JSON in UTF-8. A body
+// checkMediaType returns a *Problem unless the headers allow the body to be JSON in UTF-8. A body
 // that says nothing of its type is taken for JSON.
 func checkMediaType(header http.Header) error {
 	if coding := header.Get(echo.HeaderContentEncoding); coding != "" && !strings.EqualFold(coding, "identity") {
@@ -84,14 +84,14 @@ func checkMediaType(header http.Header) error {
 	return nil
 }
 
-// decodeSubmission reads a body strictly. Errors are *problem. An empty body asks for everything.
+// decodeSubmission reads a body strictly. Errors are *Problem. An empty body asks for everything.
 func decodeSubmission(body []byte) (submission, error) {
 	var s submission
 	if len(body) == 0 {
 		return s, nil
 	}
-	err := decodeObject(body, map[string]func(json.RawMessage) []problemField{
-		"datasets": func(raw json.RawMessage) (faults []problemField) {
+	err := decodeObject(body, map[string]func(json.RawMessage) []ProblemField{
+		"datasets": func(raw json.RawMessage) (faults []ProblemField) {
 			s.Datasets, faults = decodeStrings("/datasets", raw)
 			return faults
 		},
@@ -101,19 +101,19 @@ func decodeSubmission(body []byte) (submission, error) {
 
 // decodeObject reads body as one JSON object and hands the value of each name to its reader. It
 // is stricter than encoding/json: names are matched exactly, none may be unknown or repeated, the
-// text must be UTF-8 and nothing may follow. Its errors are *problem that say where.
-func decodeObject(body []byte, readers map[string]func(json.RawMessage) []problemField) error {
+// text must be UTF-8 and nothing may follow. Its errors are *Problem that say where.
+func decodeObject(body []byte, readers map[string]func(json.RawMessage) []ProblemField) error {
 	if err := checkJSON(body); err != nil {
 		return err
 	}
 	if kind := kindOf(body); kind != "an object" {
-		return faulty(invalidBody, problemField{Detail: "must be an object, not " + kind})
+		return faulty(invalidBody, ProblemField{Detail: "must be an object, not " + kind})
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if _, err := dec.Token(); err != nil {
 		return fmt.Errorf("reading the opening brace: %w", err)
 	}
-	var faults []problemField
+	var faults []ProblemField
 	seen := map[string]bool{}
 	for dec.More() {
 		token, err := dec.Token()
@@ -128,9 +128,9 @@ func decodeObject(body []byte, readers map[string]func(json.RawMessage) []proble
 		read, known := readers[name]
 		switch {
 		case !known:
-			faults = append(faults, problemField{Pointer: pointerTo(name), Detail: "is not a field of this request"})
+			faults = append(faults, ProblemField{Pointer: pointerTo(name), Detail: "is not a field of this request"})
 		case seen[name]:
-			faults = append(faults, problemField{Pointer: pointerTo(name), Detail: "is given twice"})
+			faults = append(faults, ProblemField{Pointer: pointerTo(name), Detail: "is given twice"})
 		default:
 			faults = append(faults, read(raw)...)
 		}
@@ -145,7 +145,7 @@ func decodeObject(body []byte, readers map[string]func(json.RawMessage) []proble
 	return nil
 }
 
-// checkJSON returns a *problem unless body is one well-formed JSON text in UTF-8.
+// checkJSON returns a *Problem unless body is one well-formed JSON text in UTF-8.
 func checkJSON(body []byte) error {
 	for rest := body; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
@@ -172,22 +172,22 @@ func position(body []byte, offset int) string {
 }
 
 // decodeStrings reads a list of strings.
-func decodeStrings(pointer string, raw json.RawMessage) ([]string, []problemField) {
+func decodeStrings(pointer string, raw json.RawMessage) ([]string, []ProblemField) {
 	if kind := kindOf(raw); kind != "a list" {
-		return nil, []problemField{{Pointer: pointer, Detail: "must be a list of strings, not " + kind}}
+		return nil, []ProblemField{{Pointer: pointer, Detail: "must be a list of strings, not " + kind}}
 	}
 	var elements []json.RawMessage
 	if err := json.Unmarshal(raw, &elements); err != nil {
-		return nil, []problemField{{Pointer: pointer, Detail: "cannot be read"}}
+		return nil, []ProblemField{{Pointer: pointer, Detail: "cannot be read"}}
 	}
 	out := make([]string, len(elements))
-	var faults []problemField
+	var faults []ProblemField
 	for i, element := range elements {
 		at := pointer + "/" + strconv.Itoa(i)
 		if kind := kindOf(element); kind != "a string" {
-			faults = append(faults, problemField{Pointer: at, Detail: "must be a string, not " + kind})
+			faults = append(faults, ProblemField{Pointer: at, Detail: "must be a string, not " + kind})
 		} else if err := json.Unmarshal(element, &out[i]); err != nil {
-			faults = append(faults, problemField{Pointer: at, Detail: "cannot be read"})
+			faults = append(faults, ProblemField{Pointer: at, Detail: "cannot be read"})
 		}
 		if len(faults) == maxFaults {
 			break

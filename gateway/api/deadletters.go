@@ -27,9 +27,9 @@ func (a *API) deadLetters(c echo.Context) error {
 		n, err := strconv.Atoi(given[0])
 		switch {
 		case len(given) > 1:
-			return faulty(invalidParameter, problemField{Parameter: "limit", Detail: "is given twice"})
+			return faulty(invalidParameter, ProblemField{Parameter: "limit", Detail: "is given twice"})
 		case err != nil || n < 1 || n > jobs.MaxDeadLetters:
-			return faulty(invalidParameter, problemField{Parameter: "limit", Detail: "must be a number from 1 to " + strconv.Itoa(jobs.MaxDeadLetters)})
+			return faulty(invalidParameter, ProblemField{Parameter: "limit", Detail: "must be a number from 1 to " + strconv.Itoa(jobs.MaxDeadLetters)})
 		}
 		limit = n
 	}

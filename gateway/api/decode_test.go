@@ -60,7 +60,7 @@ func FuzzDecodeSubmission(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := decodeSubmission(body)
 		if err != nil {
-			told, ok := errors.AsType[*problem](err)
+			told, ok := errors.AsType[*Problem](err)
 			if !ok {
 				t.Fatalf("%q is refused with %v, which is no problem", body, err)
 			}

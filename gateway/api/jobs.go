@@ -66,7 +66,7 @@ func (a *API) cancel(c echo.Context) error {
 	if err := readNothing(c); err != nil {
 		return err
 	}
-	job, err := a.jobs.Cancel(c.Request().Context(), id, traceparent(c))
+	job, err := a.jobs.Cancel(c.Request().Context(), id, Traceparent(c))
 	if err != nil {
 		return err
 	}
@@ -108,9 +108,9 @@ func (a *API) list(c echo.Context) error {
 		return err
 	}
 	query := jobs.Query{Limit: defaultPage}
-	var faults []problemField
+	var faults []ProblemField
 	blame := func(parameter, format string, args ...any) {
-		faults = append(faults, problemField{Parameter: parameter, Detail: fmt.Sprintf(format, args...)})
+		faults = append(faults, ProblemField{Parameter: parameter, Detail: fmt.Sprintf(format, args...)})
 	}
 	for _, parameter := range []string{"database", "status", "limit", "cursor"} {
 		given, ok := values[parameter]
@@ -166,7 +166,7 @@ func (a *API) list(c echo.Context) error {
 	return answer(c, http.StatusOK, jobList{Jobs: page.Jobs, Next: page.Next})
 }
 
-// queryOf returns the parameters of the request, or a *problem: one that was lost would be taken for
+// queryOf returns the parameters of the request, or a *Problem: one that was lost would be taken for
 // one that was not given.
 func queryOf(c echo.Context) (url.Values, error) {
 	values, err := url.ParseQuery(c.QueryString())
@@ -176,7 +176,7 @@ func queryOf(c echo.Context) (url.Values, error) {
 	return values, nil
 }
 
-// jobID returns the id in the path, or a *problem: what is not a UUID was never a job.
+// jobID returns the id in the path, or a *Problem: what is not a UUID was never a job.
 func jobID(c echo.Context) (string, error) {
 	given := c.Param("id")
 	id, err := uuid.Parse(given)

@@ -25,13 +25,28 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		header.Set(echo.HeaderCacheControl, "no-store")
 
-		var told *problem
+		var told *Problem
 		if err := a.recovered(c, next); err != nil {
-			told = answerProblem(c, a.named(c, err))
+			told = a.answerError(c, a.named(c, err))
 		}
 		a.record(c, told, time.Since(start))
 		return nil
 	}
+}
+
+// answerError answers the error in the way of its route.
+func (a *API) answerError(c echo.Context, err error) *Problem {
+	refuse := a.refusals[routeName(c)]
+	if refuse == nil || c.Response().Committed {
+		return answerProblem(c, err)
+	}
+	p := ProblemOf(err)
+	p.RequestID = RequestID(c)
+	p.prepare(c.Response().Header())
+	if err := refuse(c, p); err != nil {
+		p.cause = errors.Join(p.cause, fmt.Errorf("answering with a page: %w", err))
+	}
+	return p
 }
 
 // panicked is a handler's panic as an error.
@@ -75,7 +90,7 @@ func (a *API) named(c echo.Context, err error) error {
 }
 
 // record counts the request and logs it.
-func (a *API) record(c echo.Context, told *problem, took time.Duration) {
+func (a *API) record(c echo.Context, told *Problem, took time.Duration) {
 	r, status := c.Request(), c.Response().Status
 	route := c.Path()
 	if !a.routes[route] {
@@ -94,7 +109,7 @@ func (a *API) record(c echo.Context, told *problem, took time.Duration) {
 		slog.String("method", method), slog.String("path", cut(r.URL.Path)), slog.String("route", route),
 		slog.Int("status", status), slog.Int64("bytes", c.Response().Size),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
-		slog.String("request_id", requestID(c)), slog.String("remote_ip", c.RealIP()),
+		slog.String("request_id", RequestID(c)), slog.String("remote_ip", c.RealIP()),
 	}
 	if job, ok := c.Get(jobKey).(jobAttrs); ok {
 		attrs = append(attrs, slog.String("job_id", job.id), slog.String("database", job.database))

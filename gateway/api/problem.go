@@ -84,8 +84,8 @@ var classes = map[jobs.Code]class{
 	internalError: {http.StatusInternalServerError, "The gateway failed", 0},
 }
 
-// problem is an RFC 9457 problem: what the client is told. The cause goes to the log alone.
-type problem struct {
+// Problem is an RFC 9457 problem: what the client is told. The cause goes to the log alone.
+type Problem struct {
 	Type      string         `json:"type"`
 	Title     string         `json:"title"`
 	Status    int            `json:"status"`
@@ -93,51 +93,51 @@ type problem struct {
 	Detail    string         `json:"detail"`
 	RequestID string         `json:"request_id"`
 	Known     []string       `json:"known,omitempty"`
-	Errors    []problemField `json:"errors,omitempty"`
+	Errors    []ProblemField `json:"errors,omitempty"`
 	JobIDs    []string       `json:"job_ids,omitempty"`
 
 	challenge string // for the header WWW-Authenticate, or empty
 	cause     error
 }
 
-// problemField is one part of the request that is at fault: exactly one of its first three
+// ProblemField is one part of the request that is at fault: exactly one of its first three
 // fields says which.
-type problemField struct {
+type ProblemField struct {
 	Pointer   string `json:"pointer,omitempty"` // JSON pointer into the body
 	Parameter string `json:"parameter,omitempty"`
 	Header    string `json:"header,omitempty"`
 	Detail    string `json:"detail"`
 }
 
-func (p *problem) Error() string {
+func (p *Problem) Error() string {
 	if p.cause == nil {
 		return fmt.Sprintf("%s: %s", p.Code, p.Detail)
 	}
 	return fmt.Sprintf("%s: %s: %v", p.Code, p.Detail, p.cause)
 }
 
-func (p *problem) Unwrap() error { return p.cause }
+func (p *Problem) Unwrap() error { return p.cause }
 
 // fault returns a problem of the given code.
-func fault(code jobs.Code, format string, args ...any) *problem {
-	return &problem{Code: code, Detail: fmt.Sprintf(format, args...)}
+func fault(code jobs.Code, format string, args ...any) *Problem {
+	return &Problem{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
 // faulty returns a problem that blames the given fields; its detail is the first one's.
-func faulty(code jobs.Code, fields ...problemField) *problem {
+func faulty(code jobs.Code, fields ...ProblemField) *Problem {
 	first := fields[0]
 	where := first.Parameter + first.Header + first.Pointer
 	if where == "" {
 		where = "the body"
 	}
-	return &problem{Code: code, Detail: where + " " + first.Detail, Errors: fields}
+	return &Problem{Code: code, Detail: where + " " + first.Detail, Errors: fields}
 }
 
-// problemOf turns any error of a handler or of Echo into a problem. What it does not know is an
+// ProblemOf turns any error of a handler or of Echo into a problem. What it does not know is an
 // internal error that tells nothing of its cause.
-func problemOf(err error) *problem {
-	p := &problem{}
-	known, isProblem := errors.AsType[*problem](err)
+func ProblemOf(err error) *Problem {
+	p := &Problem{}
+	known, isProblem := errors.AsType[*Problem](err)
 	refused, isRefusal := errors.AsType[*jobs.Error](err)
 	stopped, isStopped := errors.AsType[*auth.Error](err)
 	switch {
@@ -146,7 +146,7 @@ func problemOf(err error) *problem {
 	case isRefusal:
 		*p = refusalOf(refused)
 	case isStopped:
-		*p = problem{Code: authCodes[stopped.Reason], Detail: stopped.Message, challenge: stopped.Challenge(), cause: stopped.Cause}
+		*p = Problem{Code: authCodes[stopped.Reason], Detail: stopped.Message, challenge: stopped.Challenge(), cause: stopped.Cause}
 	case errors.Is(err, echo.ErrNotFound):
 		p.Code, p.Detail = notFound, "no route of this service has this path; GET / lists them"
 	case errors.Is(err, echo.ErrMethodNotAllowed):
@@ -157,7 +157,7 @@ func problemOf(err error) *problem {
 		p.Code, p.cause = internalError, err
 	}
 	if _, known := classes[p.Code]; !known {
-		*p = problem{Code: internalError, cause: fmt.Errorf("code %q has no HTTP form: %w", p.Code, err)}
+		*p = Problem{Code: internalError, cause: fmt.Errorf("code %q has no HTTP form: %w", p.Code, err)}
 	}
 	if p.Code == internalError {
 		p.Detail = "the gateway met a condition it does not know; its log has the cause under this request_id"
@@ -172,34 +172,26 @@ var authCodes = map[auth.Reason]jobs.Code{
 	auth.Missing: unauthenticated, auth.Invalid: unauthenticated, auth.Forbidden: insufficientScope, auth.Unavailable: authUnavailable,
 }
 
-func refusalOf(e *jobs.Error) problem {
-	p := problem{Code: e.Code, Detail: e.Message, Known: e.Known, JobIDs: e.JobIDs, cause: e.Cause}
+func refusalOf(e *jobs.Error) Problem {
+	p := Problem{Code: e.Code, Detail: e.Message, Known: e.Known, JobIDs: e.JobIDs, cause: e.Cause}
 	if len(p.Known) > 0 {
 		p.Detail += "; known: " + strings.Join(p.Known, ", ")
 	}
 	for _, f := range e.Fields {
-		p.Errors = append(p.Errors, problemField{Pointer: f.Pointer, Detail: f.Detail})
+		p.Errors = append(p.Errors, ProblemField{Pointer: f.Pointer, Detail: f.Detail})
 	}
 	return p
 }
 
 // answerProblem writes the problem that err stands for and returns it. It writes nothing once an
 // answer has begun.
-func answerProblem(c echo.Context, err error) *problem {
-	p := problemOf(err)
-	p.RequestID = requestID(c)
+func answerProblem(c echo.Context, err error) *Problem {
+	p := ProblemOf(err)
+	p.RequestID = RequestID(c)
 	if c.Response().Committed {
 		return p
 	}
-	header := c.Response().Header()
-	header.Set(echo.HeaderCacheControl, "no-store")
-	header.Del("Etag")
-	if p.challenge != "" {
-		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
-	}
-	if after := classes[p.Code].retryAfter; after > 0 {
-		header.Set(echo.HeaderRetryAfter, strconv.Itoa(after))
-	}
+	p.prepare(c.Response().Header())
 	body, err := json.Marshal(p)
 	if err != nil {
 		p.cause = errors.Join(p.cause, fmt.Errorf("writing a problem: %w", err))
@@ -208,4 +200,16 @@ func answerProblem(c echo.Context, err error) *problem {
 		p.cause = errors.Join(p.cause, fmt.Errorf("sending a problem: %w", err))
 	}
 	return p
+}
+
+// prepare sets the headers that go with the problem, in whatever form it is told.
+func (p *Problem) prepare(header http.Header) {
+	header.Set(echo.HeaderCacheControl, "no-store")
+	header.Del("Etag")
+	if p.challenge != "" {
+		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
+	}
+	if after := classes[p.Code].retryAfter; after > 0 {
+		header.Set(echo.HeaderRetryAfter, strconv.Itoa(after))
+	}
 }

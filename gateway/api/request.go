@@ -10,8 +10,8 @@ import (
 // requestIDKey is where the id of a request is kept in Echo's context.
 const requestIDKey = "request_id"
 
-// requestID returns the id that takeRequestID gave the request.
-func requestID(c echo.Context) string {
+// RequestID returns the id that takeRequestID gave the request.
+func RequestID(c echo.Context) string {
 	id, _ := c.Get(requestIDKey).(string)
 	return id
 }

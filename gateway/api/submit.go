@@ -109,7 +109,7 @@ func (a *API) accept(c echo.Context, orders ...jobs.Order) (jobs.Receipt, error)
 
 // request returns who asks, and in which trace.
 func (a *API) request(c echo.Context) jobs.Request {
-	return jobs.Request{RequestedBy: subject(c), RequestID: requestID(c), Traceparent: traceparent(c)}
+	return jobs.Request{RequestedBy: Subject(c), RequestID: RequestID(c), Traceparent: Traceparent(c)}
 }
 
 // await waits for the end of the jobs as far as the client prefers, brings them up to date and
@@ -139,7 +139,7 @@ func (a *API) await(c echo.Context, accepted []ingest.Job) int {
 func (a *API) waitFor(c echo.Context, accepted []ingest.Job, wait time.Duration) bool {
 	const toAnswer = 30 * time.Second
 	if err := allowLonger(c, wait+toAnswer); err != nil {
-		a.log.Warn("cannot extend the deadline of a waiting request", "request_id", requestID(c), "error", err)
+		a.log.Warn("cannot extend the deadline of a waiting request", "request_id", RequestID(c), "error", err)
 		return false
 	}
 	ctx, cancel := context.WithTimeoutCause(c.Request().Context(), wait, errors.New("the client's wait is over"))
@@ -152,7 +152,7 @@ func (a *API) waitFor(c echo.Context, accepted []ingest.Job, wait time.Duration)
 	}
 	latest, err := a.jobs.Wait(ctx, ids)
 	if err != nil {
-		a.log.Warn("cannot wait for jobs", "request_id", requestID(c), "job_id", strings.Join(ids, ","), "error", err)
+		a.log.Warn("cannot wait for jobs", "request_id", RequestID(c), "job_id", strings.Join(ids, ","), "error", err)
 		return false
 	}
 	copy(accepted, latest)
@@ -173,20 +173,20 @@ func (a *API) checkDatabase(name string) error {
 	return p
 }
 
-// idempotencyKey returns the key the client chose, or a *problem.
+// idempotencyKey returns the key the client chose, or a *Problem.
 func idempotencyKey(header http.Header) (string, error) {
 	keys := header.Values(headerIdempotencyKey)
 	if len(keys) == 0 {
 		return "", nil
 	}
 	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > 255 || !printable(keys[0]) {
-		return "", faulty(invalidHeader, problemField{Header: headerIdempotencyKey, Detail: "must be given once, with 1 to 255 visible ASCII characters"})
+		return "", faulty(invalidHeader, ProblemField{Header: headerIdempotencyKey, Detail: "must be given once, with 1 to 255 visible ASCII characters"})
 	}
 	return keys[0], nil
 }
 
-// traceparent returns the trace context of the request, or nothing when it is not valid.
-func traceparent(c echo.Context) string {
+// Traceparent returns the trace context of the request, or nothing when it is not valid.
+func Traceparent(c echo.Context) string {
 	if parent := c.Request().Header.Get(headerTraceparent); validTraceparent(parent) {
 		return parent
 	}
