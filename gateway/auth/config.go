@@ -31,12 +31,14 @@ func (m *Mode) UnmarshalText(text []byte) error {
 
 // Config says whose tokens are good.
 type Config struct {
-	Mode     Mode          `env:"AUTH_MODE"`       // nothing means none
+	Mode     Mode          `env:"AUTH_MODE"`       // must be said: whoever forgets it has decided nothing
 	Secret   config.Secret `env:"AUTH_JWT_SECRET"` // of HS256; either it or JWKSURL
 	JWKSURL  string        `env:"AUTH_JWKS_URL"`   // where the issuer publishes its keys, for RS256 and ES256
 	Issuer   string        `env:"AUTH_ISSUER"`     // what iss must be
 	Audience string        `env:"AUTH_AUDIENCE"`   // what aud must hold
 	Leeway   time.Duration `env:"AUTH_LEEWAY" envDefault:"30s"`
+
+	Environment config.Mode `env:"INGESTA_ENV" envDefault:"development"` // production trusts no token of our own making
 }
 
 const (
@@ -44,8 +46,8 @@ const (
 	longestLeeway  = 5 * time.Minute
 )
 
-// Validate reports every value that cannot work, and settings that are of no use because nobody
-// turned the asking on.
+// Validate reports every value that cannot work. That nobody is asked for a token has to be said, as
+// much as that everybody is.
 func (c Config) Validate() error {
 	var problems []error
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -72,19 +74,14 @@ func (c Config) Validate() error {
 			complain("AUTH_MODE=jwt needs AUTH_AUDIENCE")
 		}
 	case "":
-		if c.Secret != "" || c.JWKSURL != "" {
-			complain("AUTH_JWT_SECRET or AUTH_JWKS_URL is set, and nobody would be asked for a token: set AUTH_MODE=jwt, or none")
-		}
+		complain("AUTH_MODE is not set: jwt asks callers for a token, none lets everyone in")
 	}
 	return errors.Join(problems...)
 }
 
 // ValidateProduction reports what is good enough for a laptop only.
 func (c Config) ValidateProduction() error {
-	switch c.Mode {
-	case "":
-		return errors.New("AUTH_MODE must be set in production")
-	case None:
+	if c.Mode == None {
 		return errors.New("AUTH_MODE=none lets everyone in and is refused in production: set AUTH_MODE=jwt")
 	}
 	if u, err := url.Parse(c.JWKSURL); err == nil && u.Scheme == "http" {

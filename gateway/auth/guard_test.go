@@ -244,7 +244,7 @@ func TestSubjects(t *testing.T) {
 }
 
 func TestNone(t *testing.T) {
-	for _, environ := range [][]string{nil, {"AUTH_MODE=none"}, {"AUTH_MODE=none", "AUTH_JWKS_URL=http://127.0.0.1:1"}} {
+	for _, environ := range [][]string{{"AUTH_MODE=none"}, {"AUTH_MODE=none", "AUTH_JWKS_URL=http://127.0.0.1:1"}} {
 		g, _ := guarding(t, time.Now, environ...)
 		caller, refused := presentHeader(t, g, http.Header{"Authorization": {"Bearer nonsense"}})
 		if refused != nil || caller.Subject != "system" || caller.Require(Run) != nil || caller.Require(Read) != nil || g.Ready() != nil {
@@ -286,7 +286,9 @@ func TestConfig(t *testing.T) {
 		environ []string
 		want    string // part of the error, empty for none
 	}{
-		{"nothing", nil, ""},
+		{"nothing", nil, "AUTH_MODE is not set: jwt asks callers for a token, none lets everyone in"},
+		{"nothing said", []string{"AUTH_MODE="}, "AUTH_MODE is not set"},
+		{"nobody is asked", []string{"AUTH_MODE=none"}, ""},
 		{"secret", jwt(ofSecret), ""},
 		{"keys", jwt(ofKeys), ""},
 		{"keys over http", jwt("AUTH_JWKS_URL=http://id.example/keys"), ""},
@@ -296,15 +298,15 @@ func TestConfig(t *testing.T) {
 		{"no issuer", []string{"AUTH_MODE=jwt", "AUTH_AUDIENCE=ingesta", ofKeys}, "AUTH_ISSUER"},
 		{"no audience", []string{"AUTH_MODE=jwt", "AUTH_ISSUER=x", ofKeys}, "AUTH_AUDIENCE"},
 		{"unknown mode", []string{"AUTH_MODE=basic"}, `unknown mode "basic"`},
-		{"forgotten mode", []string{ofKeys}, "nobody would be asked"},
-		{"forgotten mode with a secret", []string{ofSecret}, "nobody would be asked"},
+		{"forgotten mode", []string{ofKeys}, "AUTH_MODE is not set"},
+		{"forgotten mode with a secret", []string{ofSecret}, "AUTH_MODE is not set"},
 		{"off for a while", []string{"AUTH_MODE=none", ofKeys}, ""},
 		{"no URL", jwt("AUTH_JWKS_URL=id.example/keys"), "AUTH_JWKS_URL must be an address"},
 		{"a file", jwt("AUTH_JWKS_URL=file:///etc/keys"), "AUTH_JWKS_URL must be an address"},
 		{"a password in the URL", jwt("AUTH_JWKS_URL=https://ana:pw@id.example/keys"), "AUTH_JWKS_URL must hold no user"},
-		{"negative leeway", []string{"AUTH_LEEWAY=-1s"}, "AUTH_LEEWAY (-1s)"},
-		{"long leeway", []string{"AUTH_LEEWAY=5m1s"}, "AUTH_LEEWAY (5m1s)"},
-		{"longest leeway", []string{"AUTH_LEEWAY=5m"}, ""},
+		{"negative leeway", []string{"AUTH_MODE=none", "AUTH_LEEWAY=-1s"}, "AUTH_LEEWAY (-1s)"},
+		{"long leeway", []string{"AUTH_MODE=none", "AUTH_LEEWAY=5m1s"}, "AUTH_LEEWAY (5m1s)"},
+		{"longest leeway", []string{"AUTH_MODE=none", "AUTH_LEEWAY=5m"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

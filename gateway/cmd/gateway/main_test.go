@@ -41,11 +41,12 @@ func TestArguments(t *testing.T) {
 		stderr  string // part of it
 	}{
 		{"help", []string{"--help"}, nil, program.ExitOK, "", "Serves the HTTP API"},
-		{"good configuration", []string{"--check-config"}, nil, program.ExitOK, "the configuration is valid\n", ""},
+		{"good configuration", []string{"--check-config"}, []string{"AUTH_MODE=none"}, program.ExitOK, "the configuration is valid\n", ""},
+		{"nothing is said of auth", nil, nil, program.ExitUsage, "", "AUTH_MODE is not set"},
 		{"bad value", []string{"--check-config"}, []string{"GATEWAY_PORT=high"}, program.ExitUsage, "", "GATEWAY_PORT"},
 		{"bad catalog", []string{"--check-config"}, []string{"CATALOG_FILE=" + broken}, program.ExitUsage, "", "CATALOG_FILE"},
 		{"bad value when serving", nil, []string{"GATEWAY_PORT=high"}, program.ExitUsage, "", "the configuration is wrong"},
-		{"bad catalog when serving", nil, []string{"CATALOG_FILE=" + broken, "GATEWAY_PORT=0"}, program.ExitUsage, "", "CATALOG_FILE"},
+		{"bad catalog when serving", nil, []string{"AUTH_MODE=none", "CATALOG_FILE=" + broken, "GATEWAY_PORT=0"}, program.ExitUsage, "", "CATALOG_FILE"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
