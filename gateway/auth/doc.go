@@ -16,5 +16,6 @@
 //     more, and longer only while the issuer cannot be asked. Fetching is a few lines here because
 //     requests must never queue for it, as they do with the libraries that limit its rate.
 //
-// It issues no tokens, keeps no sessions, and cannot take a token back before its end.
+// Mint makes tokens for development. The package keeps no sessions and cannot take a token back before
+// its end.
 package auth
