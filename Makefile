@@ -27,6 +27,7 @@ test: up ## all tests, on the real servers of the local stack, with the race det
 	cd deploy/local && GOWORK=off go test -race -shuffle=on -count=1 ./...
 	cd deploy/docker && GOWORK=off go test -race -shuffle=on -count=1 ./...
 	cd deploy/readers && GOWORK=off go test -shuffle=on -count=1 ./...
+	cd deploy/vulncheck && GOWORK=off go test -shuffle=on -count=1 ./...
 
 ##@ Faults (on servers and processes of their own; see deploy/e2e)
 
@@ -59,6 +60,12 @@ lint: ## what machines can hold of the rules: format, imports, comments, errors
 	cd deploy/local && ../../$(LINTER) run --config ../../.golangci.yml ./...
 	cd deploy/docker && ../../$(LINTER) run --config ../../.golangci.yml ./...
 	cd deploy/readers && ../../$(LINTER) run --config ../../.golangci.yml ./...
+	cd deploy/vulncheck && ../../$(LINTER) run --config ../../.golangci.yml ./...
+
+.PHONY: vulncheck
+vulncheck: ## what is known to be vulnerable and called by any module; needs the network, and says so without it
+	@cd deploy/vulncheck && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../bin/local/vulncheck .
+	@bin/local/vulncheck
 
 ##@ Local stack (no Docker; see deploy/local/README.md)
 
@@ -137,6 +144,7 @@ images: ## build our images with Docker
 #? ROUNDS=N, CASES=RE bench: how often everything is measured (5); only the cases whose names match
 #? SCALE=F, KEEP=1    bench: a fraction of the rows, for a quick look; leave its servers running
 #? WATCH=COMMAND      bench: run beside what is measured of the product, with its $$PID and the $$SUBJECT, such as a profiler
+#? GOVULNDB=URL       vulncheck: another database of vulnerabilities; file:// reaches a copy in a folder
 #? QUICK=1            faults: the quick half alone
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
