@@ -28,16 +28,20 @@ func (a *API) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		c.Set(subjectKey, caller.Subject)
+		c.Set(callerKey, caller)
 		return next(c)
 	}
 }
 
-// subjectKey is where the caller's subject is kept in Echo's context.
-const subjectKey = "subject"
+// callerKey is where the caller is kept in Echo's context.
+const callerKey = "caller"
+
+// Caller returns who makes the request and what they may do; nobody, with no scope, on a route that is
+// open to all.
+func Caller(c echo.Context) auth.Caller {
+	caller, _ := c.Get(callerKey).(auth.Caller)
+	return caller
+}
 
 // Subject returns who makes the request.
-func Subject(c echo.Context) string {
-	s, _ := c.Get(subjectKey).(string)
-	return s
-}
+func Subject(c echo.Context) string { return Caller(c).Subject }

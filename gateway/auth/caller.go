@@ -36,6 +36,9 @@ func (c Caller) Require(scope Scope) error {
 	return &Error{Reason: Forbidden, Scope: scope, Message: "the token lacks the scope " + string(scope)}
 }
 
+// Has reports whether the caller has the scope.
+func (c Caller) Has(scope Scope) bool { return c.Require(scope) == nil }
+
 // longestSubject is what OpenID Connect allows a subject.
 const longestSubject = 255
 

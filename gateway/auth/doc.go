@@ -1,6 +1,7 @@
 // Package auth tells who makes a request. In mode jwt it asks for a bearer token (RFC 6750) in the
 // Authorization header: a JSON Web Token signed with a secret that issuer and gateway share
-// (HS256), or with a key that the issuer publishes (RS256, ES256). In mode none everyone is let in.
+// (HS256), or with a key that the issuer publishes (RS256, ES256). Browsers carry the same token in a
+// cookie. In mode none everyone is let in.
 //
 // It guarantees:
 //
@@ -9,6 +10,8 @@
 //     demands extensions (crit) is refused.
 //   - A token has an end, a subject fit to be recorded, and a signature that was checked before any
 //     of its claims counted.
+//   - The cookie is out of reach for scripts, goes to no other site's requests, and ends with its
+//     token; in production it travels by https alone. What a request says in the header counts first.
 //   - Errors hold nothing of the token, and nothing is logged of it.
 //   - Published keys are fetched aside from requests: at the start, every five minutes, and when a
 //     token names one that is not known, at most every ten seconds. While the issuer is away the

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/pharmavida/ingesta/shared/config"
 )
 
 // longestToken bounds what is decoded for somebody who may be nobody.
@@ -22,6 +24,7 @@ type Guard struct {
 	methods []string    // the algorithms that are accepted
 	secret  []byte
 	keys    *keySet // nil with a secret
+	secure  bool    // cookies are for https alone
 }
 
 // New returns the guard of a valid configuration. now is the time by which tokens are judged.
@@ -29,7 +32,10 @@ func New(cfg Config, now func() time.Time, log *slog.Logger) *Guard {
 	if cfg.Mode != JWT {
 		return &Guard{}
 	}
-	g := &Guard{secret: []byte(cfg.Secret.Reveal()), methods: []string{jwt.SigningMethodHS256.Alg()}}
+	g := &Guard{
+		secret: []byte(cfg.Secret.Reveal()), methods: []string{jwt.SigningMethodHS256.Alg()},
+		secure: cfg.Environment == config.Production,
+	}
 	if cfg.JWKSURL != "" {
 		g.keys = newKeySet(cfg.JWKSURL, log)
 		g.methods = []string{jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg()}
@@ -54,16 +60,31 @@ func (g *Guard) Ready() error {
 	return nil
 }
 
-// Authenticate returns who sent a request with the header. Its errors are *Error, or what the end
-// of ctx says while it waits for the issuer's keys.
+// Authenticate returns who sent a request with the header: whose token it carries under Authorization,
+// or else in a cookie. Its errors are *Error, or what the end of ctx says while it waits for the
+// issuer's keys.
 func (g *Guard) Authenticate(ctx context.Context, header http.Header) (Caller, error) {
 	if g.parser == nil {
-		return Caller{Subject: Anyone, scopes: []string{string(Admin)}}, nil
+		return everyone(), nil
 	}
-	raw, err := bearer(header)
+	if len(header.Values("Authorization")) == 0 {
+		if token, err := g.carried(header); err != nil {
+			return Caller{}, err
+		} else if token != "" {
+			return g.check(ctx, token)
+		}
+	}
+	token, err := bearer(header)
 	if err != nil {
 		return Caller{}, err
 	}
+	return g.check(ctx, token)
+}
+
+func everyone() Caller { return Caller{Subject: Anyone, scopes: []string{string(Admin)}} }
+
+// check returns whose the token is, with the errors of Authenticate.
+func (g *Guard) check(ctx context.Context, raw string) (Caller, error) {
 	claims := jwt.MapClaims{} // a struct would take "EXP" for "exp"
 	token, err := g.parser.ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) { return g.key(ctx, t) })
 	if err != nil {
@@ -89,10 +110,12 @@ func bearer(header http.Header) (string, error) {
 	case token == "":
 		return "", invalid("the token is empty")
 	case len(token) > longestToken:
-		return "", invalid(fmt.Sprintf("the token has more than %d bytes", longestToken))
+		return "", tooLong()
 	}
 	return token, nil
 }
+
+func tooLong() *Error { return invalid(fmt.Sprintf("the token has more than %d bytes", longestToken)) }
 
 // key returns the key that must have signed the token, or an *Error. Its algorithm is one of ours
 // by now.
