@@ -20,20 +20,6 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// Config is how long clients may wait for the end of a job.
-type Config struct {
-	DefaultWait time.Duration `env:"INGESTA_DEFAULT_WAIT" envDefault:"0s"` // of a POST that does not say
-	MaxWait     time.Duration `env:"INGESTA_MAX_WAIT" envDefault:"5m"`     // longer wishes are cut to it
-}
-
-// Validate reports every value that cannot work.
-func (c Config) Validate() error {
-	if c.MaxWait < 0 || c.DefaultWait < 0 || c.DefaultWait > c.MaxWait {
-		return fmt.Errorf("INGESTA_DEFAULT_WAIT (%s) must lie between 0 and INGESTA_MAX_WAIT (%s)", c.DefaultWait, c.MaxWait)
-	}
-	return nil
-}
-
 // Jobs is what the routes need of package jobs. Its errors are *jobs.Error, or what a cancelled
 // context says.
 type Jobs interface {
@@ -79,6 +65,7 @@ type API struct {
 	routes     map[string]bool
 	needs      map[string]auth.Scope // by method and route; OpenToAll is a declared need too
 	refusals   map[string]func(echo.Context, *Problem) error
+	protection *http.CrossOriginProtection
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	draining   context.Context // ends when the gateway is about to stop
@@ -95,8 +82,13 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 			return nil, fmt.Errorf("the catalog names a database %q: /api/ingesta/%s is a route of its own", name, name)
 		}
 	}
+	protection, err := newProtection(cfg.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("trusting the configured origins: %w", err)
+	}
 	a := &API{
-		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
+		protection: protection,
+		cfg:        cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
 		version: parts.Version, log: parts.Log,
 		routes: map[string]bool{}, needs: map[string]auth.Scope{}, refusals: map[string]func(echo.Context, *Problem) error{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -117,12 +109,12 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 func (a *API) route(registry *prometheus.Registry, routes []Route) {
 	e := echo.New()
 	a.echo = e
-	e.IPExtractor = echo.ExtractIPDirect() // forwarding headers are anyone's to forge
+	e.IPExtractor = addressOf(a.cfg.Proxies)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		_ = answerProblem(c, err) // of what fails before observe has begun: there is no log line to add it to
 	}
 	e.Pre(ignoreTrailingSlash)
-	e.Use(a.observe, a.authenticate)
+	e.Use(a.compress, a.observe, a.origins, a.authenticate)
 
 	handle := func(need auth.Scope, path string, h echo.HandlerFunc, methods ...string) {
 		for _, method := range methods {

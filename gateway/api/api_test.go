@@ -283,8 +283,8 @@ func TestDefectsAreInternalErrors(t *testing.T) {
 			if strings.Contains(w.Body.String(), "hunter2") || strings.Contains(w.Body.String(), "goroutine") {
 				t.Errorf("the cause leaked: %s", w.Body)
 			}
-			if line := logs.String(); !strings.Contains(line, `"level":"ERROR"`) || !strings.Contains(line, p.RequestID) || strings.Count(line, "\n") != 1 {
-				t.Errorf("want one error line with the request's id, got %q", line)
+			if line := logs.String(); strings.Count(line, `"level":"ERROR"`) != 1 || !strings.Contains(line, p.RequestID) || strings.Count(line, "\n") != 2 {
+				t.Errorf("want one error line with the request's id, and the audit's, got %q", line)
 			}
 			if strings.Contains(name, "panic") && !strings.Contains(logs.String(), "stack") {
 				t.Error("the stack of a panic is not in the log")

@@ -23,12 +23,12 @@ func (a *API) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		c.Set(callerKey, caller) // before the refusal, which tells whom it hit
 		if declared {
 			if err := caller.Require(need); err != nil {
 				return err
 			}
 		}
-		c.Set(callerKey, caller)
 		return next(c)
 	}
 }

@@ -33,7 +33,7 @@ func readBody(c echo.Context) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, fault(bodyTooLarge, "the body may have %d bytes, this one has %d", maxBody, r.ContentLength)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(beneath(c.Response()), r.Body, maxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		switch {
@@ -53,6 +53,18 @@ func readBody(c echo.Context) ([]byte, error) {
 		return nil, err
 	}
 	return body, nil
+}
+
+// beneath returns the server's own writer: it alone can be told to close a connection over which more
+// comes than is read.
+func beneath(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapped, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapped.Unwrap()
+	}
 }
 
 // readNothing reads the body of a request that takes no field: empty, or an empty object.

@@ -50,6 +50,7 @@ func (a *API) replay(c echo.Context) error {
 	if err := readNothing(c); err != nil {
 		return err
 	}
+	Note(c, Deed{DeadLetter: id})
 	receipt, err := a.jobs.Replay(c.Request().Context(), id, a.request(c))
 	if err != nil {
 		return err

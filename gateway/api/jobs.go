@@ -37,9 +37,9 @@ func (a *API) get(c echo.Context) error {
 	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
 
 	header := c.Response().Header()
-	header.Set("ETag", etag)
+	header.Set(headerETag, etag)
 	header.Set(echo.HeaderCacheControl, "private, no-cache")
-	if noneMatch(c.Request().Header.Values("If-None-Match"), etag) {
+	if noneMatch(c.Request().Header.Values(headerIfNoneMatch), etag) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body)
@@ -66,11 +66,13 @@ func (a *API) cancel(c echo.Context) error {
 	if err := readNothing(c); err != nil {
 		return err
 	}
+	Note(c, Deed{JobIDs: []string{id}})
 	job, err := a.jobs.Cancel(c.Request().Context(), id, Traceparent(c))
 	if err != nil {
 		return err
 	}
 	c.Set(jobKey, jobAttrs{job.ID, string(job.Database)})
+	Note(c, Deed{Database: string(job.Database)})
 	header := c.Response().Header()
 	header.Set(echo.HeaderLocation, jobPath(job.ID))
 	if !job.Status.Terminal() {

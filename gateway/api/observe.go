@@ -21,15 +21,19 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		takeRequestID(c)
+		takeCorrelationID(c)
 		header := c.Response().Header()
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		header.Set(echo.HeaderCacheControl, "no-store")
+		header.Set(headerContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'") // pages set their own
+		header.Set(headerReferrerPolicy, "no-referrer")
 
 		var told *Problem
 		if err := a.recovered(c, next); err != nil {
 			told = a.answerError(c, a.named(c, err))
 		}
 		a.record(c, told, time.Since(start))
+		a.audit(c, told)
 		return nil
 	}
 }
@@ -110,6 +114,9 @@ func (a *API) record(c echo.Context, told *Problem, took time.Duration) {
 		slog.Int("status", status), slog.Int64("bytes", c.Response().Size),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.String("request_id", RequestID(c)), slog.String("remote_ip", c.RealIP()),
+	}
+	if id := CorrelationID(c); id != "" {
+		attrs = append(attrs, slog.String("correlation_id", id))
 	}
 	if job, ok := c.Get(jobKey).(jobAttrs); ok {
 		attrs = append(attrs, slog.String("job_id", job.id), slog.String("database", job.database))

@@ -24,6 +24,7 @@ const (
 	invalidHeader        jobs.Code = "invalid_header"
 	unauthenticated      jobs.Code = "unauthenticated"
 	insufficientScope    jobs.Code = "insufficient_scope"
+	crossOrigin          jobs.Code = "cross_origin"
 	authUnavailable      jobs.Code = "auth_unavailable"
 	notFound             jobs.Code = "not_found"
 	methodNotAllowed     jobs.Code = "method_not_allowed"
@@ -51,6 +52,7 @@ var classes = map[jobs.Code]class{
 	jobs.InvalidCursor:   {http.StatusBadRequest, "The cursor is not valid", 0},
 	unauthenticated:      {http.StatusUnauthorized, "The caller is not known", 0},
 	insufficientScope:    {http.StatusForbidden, "The caller may not do this", 0},
+	crossOrigin:          {http.StatusForbidden, "A page of another origin may not do this", 0},
 	notFound:             {http.StatusNotFound, "There is nothing here", 0},
 	jobs.NotFound:        {http.StatusNotFound, "There is no such job", 0},
 	jobs.UnknownDatabase: {http.StatusNotFound, "There is no such database", 0},
@@ -205,7 +207,7 @@ func answerProblem(c echo.Context, err error) *Problem {
 // prepare sets the headers that go with the problem, in whatever form it is told.
 func (p *Problem) prepare(header http.Header) {
 	header.Set(echo.HeaderCacheControl, "no-store")
-	header.Del("Etag")
+	header.Del(headerETag)
 	if p.challenge != "" {
 		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
 	}

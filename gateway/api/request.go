@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net"
 	"strings"
 
 	"github.com/google/uuid"
@@ -25,6 +26,39 @@ func takeRequestID(c echo.Context) {
 	}
 	c.Set(requestIDKey, id)
 	c.Response().Header().Set(echo.HeaderXRequestID, id)
+}
+
+// correlationIDKey is where the id that a client gave several requests is kept in Echo's context.
+const correlationIDKey = "correlation_id"
+
+// CorrelationID returns the id by which the sender ties this request to others, or nothing.
+func CorrelationID(c echo.Context) string {
+	id, _ := c.Get(correlationIDKey).(string)
+	return id
+}
+
+// takeCorrelationID keeps the id that the sender gave this request and others, if it is fit for logs and
+// headers, and returns it to the sender. Nobody but a sender knows what belongs together: none is made up.
+func takeCorrelationID(c echo.Context) {
+	if id := c.Request().Header.Get(echo.HeaderXCorrelationID); validRequestID(id) {
+		c.Set(correlationIDKey, id)
+		c.Response().Header().Set(echo.HeaderXCorrelationID, id)
+	}
+}
+
+// addressOf returns what tells the address of a request's sender. Headers that name another than the
+// connection does are anyone's to forge, so they are believed of the proxies alone.
+func addressOf(proxies Networks) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, proxy := range proxies {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP: proxy.Addr().AsSlice(), Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
 }
 
 // validRequestID accepts what UUIDs, ULIDs, base64 and the usual proxies make.

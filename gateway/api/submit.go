@@ -18,16 +18,6 @@ import (
 // pollAfter is the Retry-After of an accepted job, in seconds.
 const pollAfter = "2"
 
-// Headers that Echo has no name for.
-const (
-	headerIdempotencyKey      = "Idempotency-Key"
-	headerIdempotencyReplayed = "Idempotency-Replayed"
-	headerPrefer              = "Prefer"
-	headerPreferenceApplied   = "Preference-Applied"
-	headerTraceparent         = "Traceparent"
-	headerLink                = "Link"
-)
-
 // jobList is the answer that carries several jobs.
 type jobList struct {
 	Jobs []ingest.Job `json:"jobs"`
@@ -52,6 +42,7 @@ func (a *API) submit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	Note(c, Deed{Database: name, Datasets: wanted.Datasets})
 	receipt, err := a.accept(c, jobs.Order{Database: ingest.Database(name), Datasets: wanted.Datasets})
 	if err != nil {
 		return err
@@ -64,6 +55,7 @@ func (a *API) submit(c echo.Context) error {
 func (a *API) answerAccepted(c echo.Context, receipt jobs.Receipt) error {
 	job := receipt.Jobs[0]
 	c.Set(jobKey, jobAttrs{job.ID, string(job.Database)})
+	Note(c, Deed{JobIDs: []string{job.ID}, Database: string(job.Database)})
 	c.Response().Header().Set(echo.HeaderLocation, jobPath(job.ID))
 	accepted := a.await(c, receipt.Jobs)
 	return answer(c, accepted, receipt.Jobs[0])
@@ -82,9 +74,12 @@ func (a *API) submitAll(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	var ids []string
 	for _, job := range receipt.Jobs {
-		c.Response().Header().Add(headerLink, "<"+jobPath(job.ID)+`>; rel="item"`)
+		ids = append(ids, job.ID)
 	}
+	Note(c, Deed{JobIDs: ids})
+	linkJobs(c.Response().Header(), ids)
 	accepted := a.await(c, receipt.Jobs)
 	return answer(c, accepted, jobList{Jobs: receipt.Jobs})
 }
@@ -191,6 +186,13 @@ func Traceparent(c echo.Context) string {
 		return parent
 	}
 	return ""
+}
+
+// linkJobs links the jobs that an answer is about.
+func linkJobs(header http.Header, ids []string) {
+	for _, id := range ids {
+		header.Add(headerLink, "<"+jobPath(id)+`>; rel="item"`)
+	}
 }
 
 func jobPath(id string) string { return "/api/ingesta/jobs/" + id }

@@ -1,0 +1,19 @@
+package api
+
+// Headers that Echo has no name for.
+const (
+	headerContentSecurityPolicy = "Content-Security-Policy"
+	headerETag                  = "ETag"
+	headerIdempotencyKey        = "Idempotency-Key"
+	headerIdempotencyReplayed   = "Idempotency-Replayed"
+	headerIfNoneMatch           = "If-None-Match"
+	headerLastEventID           = "Last-Event-ID"
+	headerLink                  = "Link"
+	headerPrefer                = "Prefer"
+	headerPreferenceApplied     = "Preference-Applied"
+	headerRateLimit             = "RateLimit"
+	headerRateLimitPolicy       = "RateLimit-Policy"
+	headerReferrerPolicy        = "Referrer-Policy"
+	headerTraceparent           = "Traceparent"
+	headerTracestate            = "Tracestate"
+)
