@@ -44,7 +44,8 @@ func handedOn(service any) []string {
 }
 
 // For programs on the host: between containers these are fixed.
-var hostOnly = []string{"GATEWAY_HOST", "WORKER_HOST", "WORKER_PORT", "RABBITMQ_HOST", "REDIS_HOST", "MYSQL_HOST", "MYSQL_TLS", "DATABASE_URL"}
+var hostOnly = []string{"GATEWAY_HOST", "WORKER_HOST", "WORKER_PORT", "RABBITMQ_HOST", "REDIS_HOST", "MYSQL_HOST", "MYSQL_TLS", "DATABASE_URL",
+	"INGESTA_URL", "INGESTA_TOKEN", "INGESTA_OUTPUT"}
 
 func TestVariablesAreDocumented(t *testing.T) {
 	known, model := documentation(t), text(t)
@@ -74,6 +75,9 @@ func TestVariablesAreDocumented(t *testing.T) {
 
 // Settings that only some programs read.
 var settingsOf = map[string][]string{
+	"INGESTA_URL":               nil, // these are of the operator's program
+	"INGESTA_TOKEN":             nil,
+	"INGESTA_OUTPUT":            nil,
 	"INGESTA_MASK_SALT":         workers(),
 	"INGESTA_POSTGRES_PARALLEL": {"worker-postgresql"},
 }
@@ -102,7 +106,7 @@ func TestProgramsGetEverySetting(t *testing.T) {
 // secrets are the variables of .env that nobody else may read.
 var secrets = []string{
 	"MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "RABBITMQ_PASSWORD", "RABBITMQ_ADMIN_PASSWORD", "REDIS_PASSWORD", "MONGO_PASSWORD", "MONGO_URI",
-	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AUTH_JWT_SECRET", "INGESTA_MASK_SALT",
+	"SOURCE_MYSQL_PASSWORD", "POSTGRES_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AUTH_JWT_SECRET", "INGESTA_MASK_SALT", "INGESTA_TOKEN",
 }
 
 // A secret comes from .env, and reaches those that need it, through their environment: an argument

@@ -47,7 +47,7 @@ func Mint(cfg Config, claims Claims, now time.Time) (string, error) {
 	if err := cfg.Validate(); err != nil {
 		return "", err
 	}
-	if err := claims.check(); err != nil {
+	if err := claims.Validate(); err != nil {
 		return "", err
 	}
 	scopes := make([]string, len(claims.Scopes))
@@ -65,7 +65,8 @@ func Mint(cfg Config, claims Claims, now time.Time) (string, error) {
 	return token, nil
 }
 
-func (c Claims) check() error {
+// Validate reports the first claim that no token may have.
+func (c Claims) Validate() error {
 	switch {
 	case c.Subject == "":
 		return errors.New("a token needs a subject")

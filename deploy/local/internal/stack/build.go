@@ -42,6 +42,9 @@ type builds struct {
 // after their folders.
 func helpers() []string { return []string{"./deploy/demodata", "./migrations/cmd/migrate"} }
 
+// operator is the main package of the operator's program, which nothing here runs.
+const operator = "./gateway/cmd/ingesta"
+
 // build compiles what is wanted. While the tools compile, the network fetches the product's modules.
 func (s *Stack) build(ctx context.Context, wanted Wanted, b builds) error {
 	release, err := s.lockPrograms(ctx)
@@ -90,6 +93,7 @@ func (s *Stack) fetchProduct(ctx context.Context, wanted Wanted) error {
 	defer task.Drop()
 	args := append([]string{"list", "-deps"}, helpers()...)
 	if wanted.Product {
+		args = append(args, operator)
 		for _, p := range programs() {
 			args = append(args, p.source)
 		}
@@ -111,7 +115,7 @@ func (s *Stack) buildHelpers(ctx context.Context) error {
 	return nil
 }
 
-// buildProduct builds the gateway and the workers into bin/.
+// buildProduct builds the gateway, the workers and the operator's program into bin/.
 func (s *Stack) buildProduct(ctx context.Context) error {
 	task := s.console.Begin("product", "building from source")
 	defer task.Drop()
@@ -120,6 +124,9 @@ func (s *Stack) buildProduct(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("building %s: %w", p.name, err)
 		}
+	}
+	if err := s.runGo(ctx, s.layout.Root, "build", "-ldflags=-s -w", "-o", s.layout.Bin+string(filepath.Separator), operator); err != nil {
+		return fmt.Errorf("building the operator's program: %w", err)
 	}
 	task.Done("built")
 	return nil

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -115,7 +116,7 @@ func (w wiring) productEnvironment() []string {
 		name, _, _ := strings.Cut(variable, "=")
 		switch {
 		case name == "PATH", name == "HOME", name == "CATALOG_FILE",
-			strings.HasPrefix(name, "INGESTA_") && name != "INGESTA_ENV" && name != "INGESTA_URL",
+			strings.HasPrefix(name, "INGESTA_") && !slices.Contains([]string{"INGESTA_ENV", "INGESTA_URL", "INGESTA_TOKEN", "INGESTA_TOKEN_FILE", "INGESTA_OUTPUT"}, name),
 			strings.HasPrefix(name, "OTEL_"):
 			environment = append(environment, variable)
 		}
