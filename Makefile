@@ -67,6 +67,10 @@ vulncheck: ## what is known to be vulnerable and called by any module; needs the
 	@cd deploy/vulncheck && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../bin/local/vulncheck .
 	@bin/local/vulncheck
 
+.PHONY: docs-assets
+docs-assets: ## take Swagger UI and ReDoc anew from npm, as gateway/docs/assets/VERSION says
+	gateway/docs/refresh.sh
+
 ##@ Local stack (no Docker; see deploy/local/README.md)
 
 .PHONY: stack-tool

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/auth"
+	"github.com/pharmavida/ingesta/gateway/docs"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -73,9 +74,13 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	registry := telemetry.NewRegistry()
 	service := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
 	guard := auth.New(cfg.Auth, time.Now, log)
+	documents, err := docs.Routes()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(cfg.API, api.Parts{
 		Guard: guard, Jobs: service, Health: service, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
-	})
+	}, documents...)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/pharmavida/ingesta/gateway/jobs"
+
 // Routes returns method and path of every route, as "GET /health".
 func (a *API) Routes() []string {
 	var routes []string
@@ -13,4 +15,13 @@ func (a *API) Routes() []string {
 func (a *API) Needs(route string) (scope string, declared bool) {
 	need, declared := a.needs[route]
 	return string(need), declared
+}
+
+// Statuses returns the status that each code of a problem has over HTTP.
+func Statuses() map[jobs.Code]int {
+	statuses := map[jobs.Code]int{}
+	for code, c := range classes {
+		statuses[code] = c.status
+	}
+	return statuses
 }

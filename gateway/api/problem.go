@@ -165,7 +165,7 @@ func ProblemOf(err error) *Problem {
 		p.Detail = "the gateway met a condition it does not know; its log has the cause under this request_id"
 	}
 	c := classes[p.Code]
-	p.Type, p.Title, p.Status = "/problems/"+string(p.Code), c.title, c.status
+	p.Type, p.Title, p.Status = problemPath(p.Code), c.title, c.status
 	return p
 }
 

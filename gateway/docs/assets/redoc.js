@@ -1,0 +1,1 @@
+Redoc.init("/openapi.yaml", { disableSearch: true, hideDownloadButton: false, nativeScrollbars: true }, document.getElementById("contract"));
