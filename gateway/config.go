@@ -9,6 +9,7 @@ import (
 	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/gateway/presign"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
@@ -26,6 +27,7 @@ type Config struct {
 	Jobs        jobs.Config
 	Store       jobstore.Config
 	Broker      broker.Config
+	Downloads   presign.Config
 }
 
 // Address returns the address to listen on.

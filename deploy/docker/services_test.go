@@ -201,7 +201,7 @@ func TestPrivileges(t *testing.T) {
 		}
 	}
 	own := load(t, map[string]string{"CONTAINER_UID": "1000", "CONTAINER_GID": "100"})
-	for _, name := range workers() {
+	for _, name := range append(workers(), "gateway") {
 		if user := service(t, own, name).User; user != "1000:100" {
 			t.Errorf("%s runs as %s although .env says 1000 and 100", name, user)
 		}

@@ -134,9 +134,9 @@ func TestSecrets(t *testing.T) {
 		"MONGO_URI":               {"worker-mongodb", "check"},
 		"SOURCE_MYSQL_PASSWORD":   {"source-mysql", "demo-data", "worker-mysql", "check"},
 		"POSTGRES_PASSWORD":       {"postgresql", "demo-data", "worker-postgresql", "check"},
-		"AWS_ACCESS_KEY_ID":       append([]string{"s3", "check"}, workers()...),
-		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3", "check"}, workers()...),
-		"AWS_SESSION_TOKEN":       append(workers(), "check"),
+		"AWS_ACCESS_KEY_ID":       append([]string{"s3", "check", "gateway"}, workers()...),
+		"AWS_SECRET_ACCESS_KEY":   append([]string{"s3", "check", "gateway"}, workers()...),
+		"AWS_SESSION_TOKEN":       append(workers(), "check", "gateway"),
 		"AUTH_JWT_SECRET":         {"gateway"},
 		"INGESTA_MASK_SALT":       append(workers(), "check"),
 	}

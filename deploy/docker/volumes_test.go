@@ -49,8 +49,8 @@ func TestMounts(t *testing.T) {
 			}
 		}
 		credentials := mount(s, "/home/nonroot/.aws")
-		if slices.Contains(append(workers(), "check"), name) != (credentials != nil) {
-			t.Errorf("%s mounts %v: the workers and their check need AWS credentials, and nobody else", name, credentials)
+		if slices.Contains(append(workers(), "check", "gateway"), name) != (credentials != nil) {
+			t.Errorf("%s mounts %v: the workers, their check and the gateway need AWS credentials, and nobody else", name, credentials)
 		}
 		if credentials != nil && (credentials.Source != "/srv/aws" || environment(s)["HOME"] != "/home/nonroot") {
 			t.Errorf("%s mounts %s and looks for .aws in %q", name, credentials.Source, environment(s)["HOME"])
