@@ -23,6 +23,7 @@ type Submission struct {
 	RequestID     string
 	RetryOf       string
 	CatalogDigest string
+	OnConflict    Conflict
 }
 
 // Idempotency marks a request that its client may repeat.
@@ -36,6 +37,7 @@ type Idempotency struct {
 // Acceptance is the answer to accepted submissions.
 type Acceptance struct {
 	Jobs     []ingest.Job // in the order of the submissions, keys resolved
+	Joined   []bool       // for each of Jobs, whether it is a job of another request that does the same; nil: none
 	Replayed bool         // true when these are the jobs of an earlier request with the same idempotency key
 	// Unconfirmed names the jobs whose command is still in the outbox: nobody knows yet that the
 	// broker has it. For jobs just accepted that is all of them.
@@ -48,6 +50,10 @@ type Acceptance struct {
 // With idem, a repeated request gets the jobs of the first while all of them exist; one with
 // another body gets ErrIdempotencyMismatch. Submitting an id that exists creates nothing and
 // answers what is stored.
+//
+// A submission that would Join gets the oldest job that does the same, is not over and not to be
+// cancelled, if there is one; nobody discards that from then on. If there is one for any that would
+// Reject, nothing is accepted: *ConflictError.
 func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency) (Acceptance, error) {
 	const doing = "accepting jobs"
 	if len(subs) == 0 {
@@ -70,6 +76,7 @@ func (s *Store) Accept(ctx context.Context, subs []Submission, idem *Idempotency
 			made[i][f[0]] = f[1]
 			args = append(args, f[1])
 		}
+		args = append(args, sameness(sub.Database, sub.Targets, sub.CatalogDigest), string(sub.OnConflict))
 	}
 	return s.accept(ctx, doing, args, made)
 }
@@ -108,11 +115,14 @@ func (s *Store) accept(ctx context.Context, doing string, args []any, made []rec
 		a.Replayed = true
 	case "mismatch":
 		return Acceptance{}, ErrIdempotencyMismatch
+	case "conflict":
+		return Acceptance{}, conflict(r[1:])
 	case "unknown":
 		return Acceptance{}, ErrNotFound
 	default:
 		return Acceptance{}, unexpected(doing, outcome)
 	}
+	joined, anyJoined := make([]bool, len(r)-1), false
 	for i := 1; i < len(r); i++ {
 		stored := r.list(i)
 		fields := record(stored.list(1).fields())
@@ -124,16 +134,22 @@ func (s *Store) accept(ctx context.Context, doing string, args []any, made []rec
 			return Acceptance{}, fmt.Errorf("%s: %w", doing, err)
 		}
 		a.Jobs = append(a.Jobs, job)
+		joined[i-1] = stored.number(2) == 1
+		anyJoined = anyJoined || joined[i-1]
 		if stored.number(0) == 1 && !job.Status.Terminal() {
 			a.Unconfirmed = append(a.Unconfirmed, job.ID)
 		}
+	}
+	if anyJoined {
+		a.Joined = joined
 	}
 	return a, nil
 }
 
 // Discard undoes an acceptance that the broker refused: jobs never claimed vanish, with their
 // outbox entries and idempotency record, unless their command was confirmed after all, for a
-// repetition of the request. It reports whether none of the jobs is left. Unknown ids are no error.
+// repetition of the request, or another request joined them. It reports whether none of the jobs is
+// left. Unknown ids are no error.
 func (s *Store) Discard(ctx context.Context, ids ...string) (gone bool, err error) {
 	args := make([]any, len(ids))
 	for i, id := range ids {

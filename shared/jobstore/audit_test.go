@@ -11,8 +11,8 @@ import (
 )
 
 // audit checks what must hold of every store at every time: indexes name exactly the jobs that are
-// in their state, only terminal jobs expire, every job that is not over is watched, and none that
-// is over. Each test ends with it.
+// in their state, only terminal jobs expire, and every job that is not over is watched and found by what
+// it does, and none that is over. Each test ends with it.
 func audit(t testing.TB, s *Store) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -21,7 +21,7 @@ func audit(t testing.TB, s *Store) {
 	if err != nil {
 		t.Fatalf("auditing the store: %v", err)
 	}
-	want := map[string][]string{} // index → members
+	want := map[string][]string{} // index, or set of jobs that do the same → members
 	open, cancelling := []string{}, []string{}
 	for _, key := range keys {
 		id, ok := strings.CutPrefix(key, s.prefix+"job:")
@@ -53,6 +53,9 @@ func audit(t testing.TB, s *Store) {
 		}
 		if !job.Status.Terminal() {
 			open = append(open, id)
+			if same := fields["same"]; same != "" {
+				want["same:"+same] = append(want["same:"+same], id)
+			}
 		}
 		if job.Status == ingest.Running && job.CancelRequested {
 			cancelling = append(cancelling, id)
@@ -86,7 +89,7 @@ func audit(t testing.TB, s *Store) {
 	}
 	for _, key := range keys {
 		name, ok := strings.CutPrefix(key, s.prefix)
-		if !ok || !strings.HasPrefix(name, "index:") {
+		if !ok || !strings.HasPrefix(name, "index:") && !strings.HasPrefix(name, "same:") {
 			continue
 		}
 		members, err := s.client.ZRange(ctx, key, 0, -1).Result()
@@ -119,6 +122,9 @@ func TestAuditSees(t *testing.T) {
 	for name, damage := range map[string]func() error{
 		"an index that lacks a job": func() error {
 			return s.client.ZRem(t.Context(), s.prefix+"index:status:queued", indexMember(job)).Err()
+		},
+		"a job that cannot be joined": func() error {
+			return s.client.Del(t.Context(), s.prefix+"same:"+fieldOf(t, s, job.ID, "same")).Err()
 		},
 		"a queued job that expires": func() error { return s.client.PExpire(t.Context(), s.prefix+"job:"+job.ID, time.Hour).Err() },
 		"a job nobody watches":      func() error { return s.client.ZRem(t.Context(), s.prefix+"open", job.ID).Err() },

@@ -12,11 +12,13 @@ import (
 )
 
 // Change says that a job changed: its status, its progress, or that its cancellation was
-// requested. It is a hint to look again, not a record: changes may be lost or come twice.
+// requested. It is a hint to look again, not a record: changes may be lost or come twice. What was
+// lost of transitions, which is all but progress, History has.
 type Change struct {
 	ID              string
 	Status          ingest.Status
 	CancelRequested bool
+	Position        Position // of a transition: its place in the history; else empty
 }
 
 // Waits of a subscription.
@@ -88,15 +90,20 @@ func (s *Store) subscription(ctx context.Context, f func(Change)) (heard bool, e
 	}
 }
 
-// parseChange reads "<id> <status> <0 or 1>".
+// parseChange reads "<id> <status> <0 or 1>" and, after a transition, its position. Workers of the
+// version before leave that out.
 func parseChange(payload string) (Change, bool) {
 	parts := strings.Split(payload, " ")
-	if len(parts) != 3 {
+	if len(parts) != 3 && len(parts) != 4 {
 		return Change{}, false
 	}
 	status, err := ingest.ParseStatus(parts[1])
 	if err != nil {
 		return Change{}, false
 	}
-	return Change{ID: parts[0], Status: status, CancelRequested: parts[2] == "1"}, true
+	change := Change{ID: parts[0], Status: status, CancelRequested: parts[2] == "1"}
+	if len(parts) == 4 {
+		change.Position = Position(parts[3])
+	}
+	return change, true
 }

@@ -31,10 +31,16 @@ func listen(t *testing.T, s *Store) <-chan Change {
 	return heard
 }
 
+// somewhere stands for the position of a transition, whatever it is.
+const somewhere Position = "somewhere"
+
 func hear(t *testing.T, heard <-chan Change, want Change) {
 	t.Helper()
 	select {
 	case got := <-heard:
+		if got.Position != "" {
+			got.Position = somewhere
+		}
 		if got != want {
 			t.Fatalf("heard %+v, want %+v", got, want)
 		}
@@ -48,33 +54,33 @@ func TestChanges(t *testing.T) {
 	ctx := t.Context()
 	heard := listen(t, s)
 	job := accepted(t, s)
-	hear(t, heard, Change{job.ID, ingest.Queued, false})
+	hear(t, heard, Change{job.ID, ingest.Queued, false, somewhere})
 	lease := claim(t, s, job, Claimed).Lease
-	hear(t, heard, Change{job.ID, ingest.Running, false})
+	hear(t, heard, Change{job.ID, ingest.Running, false, somewhere})
 	if _, err := lease.Renew(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	hear(t, heard, Change{job.ID, ingest.Running, false})
+	hear(t, heard, Change{job.ID, ingest.Running, false, ""})
 	if err := lease.Commit(ctx, done("users", 1)); err != nil {
 		t.Fatal(err)
 	}
-	hear(t, heard, Change{job.ID, ingest.Running, false})
+	hear(t, heard, Change{job.ID, ingest.Running, false, ""})
 	if err := lease.Release(ctx, Release{Outcome: ingest.OutcomeRetry}); err != nil {
 		t.Fatal(err)
 	}
-	hear(t, heard, Change{job.ID, ingest.Queued, false})
+	hear(t, heard, Change{job.ID, ingest.Queued, false, somewhere})
 	lease = claim(t, s, job, Claimed).Lease
-	hear(t, heard, Change{job.ID, ingest.Running, false})
+	hear(t, heard, Change{job.ID, ingest.Running, false, somewhere})
 	for range 2 { // the second request tells nothing new
 		if _, err := s.Cancel(ctx, job.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hear(t, heard, Change{job.ID, ingest.Running, true})
+	hear(t, heard, Change{job.ID, ingest.Running, true, somewhere})
 	if _, err := lease.Finish(ctx, Finish{Status: ingest.Cancelled}); err != nil {
 		t.Fatal(err)
 	}
-	hear(t, heard, Change{job.ID, ingest.Cancelled, true})
+	hear(t, heard, Change{job.ID, ingest.Cancelled, true, somewhere})
 }
 
 // A subscription that breaks comes back by itself, and says so.
@@ -85,7 +91,7 @@ func TestChangesComeBack(t *testing.T) {
 	p.cut()
 	hear(t, heard, Change{})
 	job := accepted(t, s)
-	hear(t, heard, Change{job.ID, ingest.Queued, false})
+	hear(t, heard, Change{job.ID, ingest.Queued, false, somewhere})
 }
 
 func TestChangesEndWithTheStore(t *testing.T) {
@@ -116,12 +122,13 @@ func TestChangesEndWithTheStore(t *testing.T) {
 
 func TestParseChange(t *testing.T) {
 	for payload, want := range map[string]Change{
-		"a running 1": {"a", ingest.Running, true},
-		"a queued 0":  {"a", ingest.Queued, false},
-		"":            {},
-		"a":           {},
-		"a b c":       {},
-		"a queued 0 ": {},
+		"a running 1":       {"a", ingest.Running, true, ""}, // as versions before wrote all, and this one progress
+		"a queued 0":        {"a", ingest.Queued, false, ""},
+		"a queued 0 12-3":   {"a", ingest.Queued, false, "12-3"},
+		"":                  {},
+		"a":                 {},
+		"a b c":             {},
+		"a queued 0 12-3 4": {},
 	} {
 		got, ok := parseChange(payload)
 		if got != want || ok != (want != Change{}) {

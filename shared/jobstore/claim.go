@@ -74,13 +74,10 @@ func (s *Store) Claim(ctx context.Context, req ClaimRequest) (Claim, error) {
 	if nonce == "" {
 		nonce = NewNonce()
 	}
-	adopt := "0"
-	if req.Adopt {
-		adopt = "1"
-	}
 	r, err := s.run(ctx, doing, s.scripts.claim,
-		c.JobID, nonce, req.Worker, milliseconds(s.cfg.Lease), s.cfg.MaxFailures, milliseconds(s.cfg.RepublishAfter), adopt,
-		string(c.Database), c.RequestedBy, c.RequestID, c.RetryOf, c.CatalogDigest, targets, max(0, c.AcceptedAt.UnixMilli()))
+		c.JobID, nonce, req.Worker, milliseconds(s.cfg.Lease), s.cfg.MaxFailures, milliseconds(s.cfg.RepublishAfter), flag(req.Adopt),
+		string(c.Database), c.RequestedBy, c.RequestID, c.RetryOf, c.CatalogDigest, targets, max(0, c.AcceptedAt.UnixMilli()),
+		sameness(c.Database, c.Targets, c.CatalogDigest))
 	if err != nil {
 		return Claim{}, err
 	}

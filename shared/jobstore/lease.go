@@ -25,15 +25,20 @@ type Lease struct {
 	targets map[string]bool
 
 	mu    sync.Mutex
-	known record // the job as of the claim, and what was committed since: what a restore writes
+	known record          // the job as of the claim, and what was committed since: what a restore writes
+	done  map[string]bool // which of the datasets committed are
 }
 
 func newLease(s *Store, job ingest.Job, stored record) *Lease {
-	targets := make(map[string]bool, len(job.Results))
-	for _, r := range job.Results {
-		targets[r.Dataset] = true
+	l := &Lease{
+		store: s, id: job.ID, fence: job.Fence, attempt: job.Attempt, known: stored,
+		targets: make(map[string]bool, len(job.Results)), done: map[string]bool{},
 	}
-	return &Lease{store: s, id: job.ID, fence: job.Fence, attempt: job.Attempt, targets: targets, known: stored}
+	for _, r := range job.Results {
+		l.targets[r.Dataset] = true
+		l.done[r.Dataset] = r.State == ingest.Done
+	}
+	return l
 }
 
 // Fence returns the number that orders this attempt among all of its job: later ones are greater.
@@ -47,16 +52,9 @@ func (l *Lease) Attempt() int { return l.attempt }
 // job's cancellation was requested. Once this attempt has finished the job, it does nothing.
 func (l *Lease) Renew(ctx context.Context, progress ingest.Results) (cancelRequested bool, err error) {
 	const doing = "renewing a lease"
-	args := []any{l.id, l.fence, milliseconds(l.store.cfg.Lease)}
-	for _, p := range progress {
-		if p.State != ingest.Exporting && p.State != ingest.Broken {
-			continue
-		}
-		dataset, stored, err := l.encode(p)
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", doing, err)
-		}
-		args = append(args, dataset, stored)
+	args, err := l.progress([]any{l.id, l.fence, milliseconds(l.store.cfg.Lease)}, progress)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", doing, err)
 	}
 	r, err := l.run(ctx, doing, l.store.scripts.renew, args...)
 	if err != nil {
@@ -70,6 +68,33 @@ func (l *Lease) Renew(ctx context.Context, progress ingest.Results) (cancelReque
 	default:
 		return false, ErrLeaseLost
 	}
+}
+
+// Progress records how far the datasets are, as Renew does, and leaves the lease alone: it neither
+// prolongs nor restores it, and does nothing when it is lost.
+func (l *Lease) Progress(ctx context.Context, progress ingest.Results) error {
+	const doing = "reporting progress"
+	args, err := l.progress([]any{l.id, l.fence}, progress)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	_, err = l.store.run(ctx, doing, l.store.scripts.progress, args...)
+	return err
+}
+
+// progress appends to args what a script is to record of the datasets.
+func (l *Lease) progress(args []any, progress ingest.Results) ([]any, error) {
+	for _, p := range progress {
+		if p.State != ingest.Exporting && p.State != ingest.Broken {
+			continue
+		}
+		dataset, stored, err := l.encode(p)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, dataset, stored)
+	}
+	return args, nil
 }
 
 // Check answers nil while this attempt owns the job.
@@ -102,7 +127,7 @@ func (l *Lease) Commit(ctx context.Context, result ingest.Result) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.known["result:"+dataset] = stored
+	l.known["result:"+dataset], l.done[dataset] = stored, result.State == ingest.Done
 	return nil
 }
 
@@ -120,12 +145,8 @@ type Release struct {
 // cancelled instead. Idempotent.
 func (l *Lease) Release(ctx context.Context, rel Release) error {
 	const doing = "releasing a job"
-	failure := "0"
-	if rel.Failure {
-		failure = "1"
-	}
 	r, err := l.run(ctx, doing, l.store.scripts.release, l.id, l.fence, milliseconds(rel.After),
-		rel.Outcome, string(rel.Code), rel.Message, failure)
+		rel.Outcome, string(rel.Code), rel.Message, flag(rel.Failure))
 	if err != nil {
 		return err
 	}
@@ -161,8 +182,9 @@ func (l *Lease) Finish(ctx context.Context, fin Finish) (ingest.Job, error) {
 		if err != nil {
 			return ingest.Job{}, fmt.Errorf("%s: %w", doing, err)
 		}
-		args = append(args, dataset, stored)
+		args = append(args, dataset, stored, flag(result.State == ingest.Done))
 	}
+	args = append(args, l.committed(fin.Results)...)
 	r, err := l.run(ctx, doing, l.store.scripts.finish, args...)
 	if err != nil {
 		return ingest.Job{}, err
@@ -175,6 +197,19 @@ func (l *Lease) Finish(ctx context.Context, fin Finish) (ingest.Job, error) {
 		return ingest.Job{}, fmt.Errorf("%s: %w", doing, err)
 	}
 	return job, nil
+}
+
+// committed returns the datasets that are done and not among the others, as the script takes them.
+func (l *Lease) committed(others ingest.Results) []any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var args []any
+	for dataset, done := range l.done {
+		if done && others.Of(dataset) == nil {
+			args = append(args, dataset, l.known["result:"+dataset], flag(true))
+		}
+	}
+	return args
 }
 
 // What a script says of the fence it was called with, see `standing` in prelude.lua.

@@ -3,8 +3,11 @@ package jobstore
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"regexp"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -21,6 +24,37 @@ func (s *Store) Get(ctx context.Context, id string) (ingest.Job, error) {
 		return ingest.Job{}, ErrNotFound
 	}
 	return record(fields).job()
+}
+
+// GetAll returns those of the jobs that there are, by id, with one round trip. Beside an error that is
+// not ErrUnavailable, which tells of jobs that cannot be read, it returns the others.
+func (s *Store) GetAll(ctx context.Context, ids []string) (map[string]ingest.Job, error) {
+	const doing = "reading jobs"
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	pipe := s.client.Pipeline()
+	reads := make([]*redis.MapStringStringCmd, len(ids))
+	for i, id := range ids {
+		reads[i] = pipe.HGetAll(ctx, s.prefix+"job:"+id)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, wrap(ctx, doing, err)
+	}
+	found := make(map[string]ingest.Job, len(ids))
+	var unreadable []error
+	for i, id := range ids {
+		fields := reads[i].Val()
+		if len(fields) == 0 {
+			continue
+		}
+		job, err := record(fields).job()
+		if err != nil {
+			unreadable = append(unreadable, fmt.Errorf("%s: %w", doing, err))
+			continue
+		}
+		found[id] = job
+	}
+	return found, errors.Join(unreadable...)
 }
 
 // Bounds of a page.

@@ -15,6 +15,7 @@ var sources embed.FS
 type scripts struct {
 	accept, discard, cancel, list                         *redis.Script
 	claim, renew, check, commit, release, finish, restore *redis.Script
+	progress, position, allow                             *redis.Script
 	overdue, stalled, abandon, sweep, open                *redis.Script
 	heartbeat, heartbeats, lead, resign                   *redis.Script
 }
@@ -26,6 +27,7 @@ func loadScripts() scripts {
 		accept: load("accept"), discard: load("discard"), cancel: load("cancel"), list: load("list"),
 		claim: load("claim"), renew: load("renew"), check: load("check"), commit: load("commit"),
 		release: load("release"), finish: load("finish"), restore: load("restore"),
+		progress: load("progress"), position: load("position"), allow: load("allow"),
 		overdue: load("overdue"), stalled: load("stalled"), abandon: load("abandon"), sweep: load("sweep"), open: load("open"),
 		heartbeat: load("heartbeat"), heartbeats: load("heartbeats"), lead: load("lead"), resign: load("resign"),
 	}

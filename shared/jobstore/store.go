@@ -88,3 +88,11 @@ func checkTargets(targets []ingest.Target) error {
 
 // milliseconds is the form in which scripts take durations.
 func milliseconds(d time.Duration) int64 { return max(0, d.Milliseconds()) }
+
+// flag is the form in which scripts take what is so or not.
+func flag(is bool) string {
+	if is {
+		return "1"
+	}
+	return "0"
+}

@@ -97,6 +97,7 @@ func forget(t testing.TB, s *Store, id string) {
 	for _, kind := range []Kind{CommandEntry, EventEntry} {
 		pipe.ZRem(ctx, s.prefix+"outbox", string(kind)+":"+id)
 	}
+	pipe.ZRem(ctx, s.prefix+"same:"+job["same"], id)
 	database, status := ingest.Database(job["database"]), ingest.Status(job["status"])
 	for _, q := range []Query{{}, {Database: database}, {Status: status}, {Database: database, Status: status}} {
 		pipe.ZRem(ctx, s.prefix+index(q), member)

@@ -8,7 +8,8 @@
 -- ARGV[5]   failures allowed
 -- ARGV[6]   how long a job may go without a lease before its command is published again, in ms
 -- ARGV[7]   '1' to create the job from its command when it is unknown, with
--- ARGV[8…]  database, requested_by, request_id, retry_of, catalog_digest, targets (final keys), created_ms
+-- ARGV[8…]  database, requested_by, request_id, retry_of, catalog_digest, targets (final keys), created_ms,
+--           hash of what it does
 --
 -- Returns {outcome, wait in ms, fields, present time}; outcome is claimed, exhausted (claimed, but it
 -- failed as often as it may), over, busy, early or unknown. The wait of a job that is over is until it
@@ -24,8 +25,10 @@ if not status then
   end
   status = 'queued'
   redis.call('HSET', job, 'id', id, 'database', ARGV[8], 'requested_by', ARGV[9], 'request_id', ARGV[10],
-    'retry_of', ARGV[11], 'catalog_digest', ARGV[12], 'targets', ARGV[13], 'created_ms', ARGV[14], 'status', status, 'adopted', '1')
+    'retry_of', ARGV[11], 'catalog_digest', ARGV[12], 'targets', ARGV[13], 'created_ms', ARGV[14], 'status', status, 'adopted', '1',
+    'same', ARGV[15])
   enlist_anew(entry(id, tonumber(ARGV[14])), ARGV[8], status)
+  add_same(id, ARGV[15], ARGV[14])
 end
 
 -- Whatever the answer: a worker holds the command, so the broker has it.

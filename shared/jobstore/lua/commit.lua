@@ -14,6 +14,6 @@ local now_standing = standing(job, fence)
 if now_standing == 'held' then
   redis.call('HSET', job, 'result:' .. dataset, ARGV[4])
   redis.call('HDEL', job, 'progress:' .. dataset)
-  announce(job, id)
+  progressed(job, id)
 end
 return {now_standing}

@@ -5,16 +5,17 @@
 -- ARGV[…]  job ids
 --
 -- Returns {'done', number of these jobs that there still are}. Jobs that are claimed or over are left
--- alone, and so are those whose command was confirmed: a repetition of the request did that, and its
--- client was told so. A second run changes nothing.
+-- alone, and so are those that another request knows of: its repetition had the command confirmed, or
+-- it joined the job, and its client was told so. A second run changes nothing.
 
 local kept = 0
 for _, id in ipairs(ARGV) do
   local job = job_key(id)
-  local known = redis.call('HMGET', job, 'status', 'attempt', 'database', 'created_ms', 'idempotency')
-  if known[1] == 'queued' and not known[2] and redis.call('ZSCORE', prefix .. 'outbox', 'command:' .. id) then
+  local known = redis.call('HMGET', job, 'status', 'attempt', 'database', 'created_ms', 'idempotency', 'joined')
+  if known[1] == 'queued' and not known[2] and not known[6] and redis.call('ZSCORE', prefix .. 'outbox', 'command:' .. id) then
     delist(entry(id, tonumber(known[4])), known[3], 'queued')
     redis.call('ZREM', prefix .. 'open', id)
+    remove_same(job, id)
     outbox_remove('command', id)
     if known[5] then
       redis.call('DEL', prefix .. 'idempotency:' .. known[5])

@@ -7,7 +7,7 @@
 -- ARGV[4]  code, or ''
 -- ARGV[5]  message, or ''
 -- ARGV[6]  how long the job is kept, in ms
--- ARGV[7…] dataset, result as JSON, for each dataset
+-- ARGV[7…] dataset, result as JSON, '1' when its object is complete, for each dataset
 --
 -- Returns {standing, fields}: 'finished' after this or an earlier run by the same fence, with the
 -- job as stored. Otherwise nothing was changed.
@@ -16,8 +16,12 @@ local id, fence = ARGV[1], ARGV[2]
 local job = job_key(id)
 local now_standing = standing(job, fence)
 if now_standing == 'held' then
-  for i = 7, #ARGV, 2 do
+  local exported = ARGV[3] == 'success' or ARGV[3] == 'partial'
+  for i = 7, #ARGV, 3 do
     redis.call('HSET', job, 'result:' .. ARGV[i], ARGV[i + 1])
+    if exported and ARGV[i + 2] == '1' then
+      redis.call('HSET', prefix .. 'latest', get(job, 'database') .. ' ' .. ARGV[i], id .. ' ' .. ARGV[i + 1])
+    end
   end
   redis.call('HSET', job, 'finished_by', fence)
   conclude(job, id, ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]))

@@ -119,15 +119,38 @@ local function watch(id, at)
   redis.call('ZADD', prefix .. 'open', at, id)
 end
 
--- tell tells subscribers that a job changed, and how it stands.
-local function tell(id, status, cancel)
-  redis.call('PUBLISH', prefix .. 'changes', id .. ' ' .. status .. ' ' .. (cancel or '0'))
+-- Jobs that are not over, the oldest first, under a hash of what they do: jobs of one set do the same.
+local function add_same(id, same, created)
+  redis.call('ZADD', prefix .. 'same:' .. same, created, id)
 end
 
--- announce tells subscribers that the job changed.
+local function remove_same(job, id)
+  local same = get(job, 'same')
+  if same then -- else a version before accepted it
+    redis.call('ZREM', prefix .. 'same:' .. same, id)
+  end
+end
+
+-- How many transitions the history remembers, about.
+local remembered = 10000
+
+-- tell tells of a transition: the history, which remembers it, and subscribers, who hear how the job
+-- stands and where in the history that is.
+local function tell(id, status, cancel)
+  local change = id .. ' ' .. status .. ' ' .. (cancel or '0')
+  local position = redis.call('XADD', prefix .. 'history', 'MAXLEN', '~', remembered, '*', 'change', change)
+  redis.call('PUBLISH', prefix .. 'changes', change .. ' ' .. position)
+end
+
+-- announce tells of the job's latest transition.
 local function announce(job, id)
   local known = redis.call('HMGET', job, 'status', 'cancel')
   tell(id, known[1], known[2])
+end
+
+-- progressed tells subscribers that a running job got on. The history is of transitions only.
+local function progressed(job, id)
+  redis.call('PUBLISH', prefix .. 'changes', id .. ' running ' .. (get(job, 'cancel') or '0'))
 end
 
 local function close_attempt(job, outcome, code)
@@ -164,6 +187,7 @@ local function conclude(job, id, status, code, message, retention)
   redis.call('HDEL', job, 'lease_ms', 'lease_span', 'next_ms', 'next_span')
   redis.call('ZREM', prefix .. 'open', id)
   redis.call('ZREM', prefix .. 'cancelling', id)
+  remove_same(job, id)
   outbox_remove('command', id)
   outbox_add('event', id)
   redis.call('PEXPIRE', job, retention)

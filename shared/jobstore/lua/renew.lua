@@ -20,6 +20,6 @@ for i = 4, #ARGV, 2 do
   redis.call('HSET', job, 'progress:' .. ARGV[i], ARGV[i + 1])
 end
 if #ARGV > 3 then
-  announce(job, id)
+  progressed(job, id)
 end
 return {'held', get(job, 'cancel') and 1 or 0}

@@ -35,6 +35,10 @@ if get(job, 'cancel') then
   redis.call('ZADD', prefix .. 'cancelling', now, id)
 end
 enlist_anew(entry(id, number(job, 'created_ms')), get(job, 'database'), 'running')
+local same = get(job, 'same')
+if same then
+  add_same(id, same, number(job, 'created_ms'))
+end
 outbox_remove('command', id)
 watch(id, now + tonumber(ARGV[3]) + tonumber(ARGV[4]))
 announce(job, id)
