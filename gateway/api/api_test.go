@@ -220,7 +220,7 @@ func TestReasonsOfJobs(t *testing.T) {
 		jobs.UnknownDatabase: 404, jobs.UnknownDataset: 422, jobs.DuplicateDataset: 422, jobs.NoDatasets: 422,
 		jobs.NotFound: 404, jobs.Over: 409, jobs.InvalidCursor: 400, jobs.IdempotencyMismatch: 422,
 		jobs.StoreUnavailable: 503, jobs.BrokerUnavailable: 503, jobs.Unconfirmed: 503,
-		jobs.NotOver: 409, jobs.Succeeded: 409, jobs.DatabaseGone: 409, jobs.DatasetGone: 409,
+		jobs.Conflicting: 409, jobs.NotOver: 409, jobs.Succeeded: 409, jobs.DatabaseGone: 409, jobs.DatasetGone: 409,
 		jobs.LetterNotFound: 404, jobs.LetterUnreadable: 409, jobs.LettersBusy: 503,
 	}
 	for _, code := range jobs.Codes() {

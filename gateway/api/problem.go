@@ -62,6 +62,7 @@ var classes = map[jobs.Code]class{
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", 0},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body is not JSON", 0},
 
+	jobs.Conflicting:      {http.StatusConflict, "The same work is under way", 0},
 	jobs.NotOver:          {http.StatusConflict, "The job is not over", 0},
 	jobs.Succeeded:        {http.StatusConflict, "The job has succeeded", 0},
 	jobs.DatabaseGone:     {http.StatusConflict, "The catalog does not have the database", 0},

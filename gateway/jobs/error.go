@@ -16,6 +16,7 @@ const (
 	Over                Code = "job_over"                // the job is in a terminal state
 	NotOver             Code = "job_not_over"            // the job is in none
 	Succeeded           Code = "job_succeeded"           // the job has left nothing undone
+	Conflicting         Code = "job_conflict"            // another job does the same, and the order is not to be joined to it
 	DatabaseGone        Code = "database_not_in_catalog" // it was when the job was made
 	DatasetGone         Code = "dataset_not_in_catalog"  // it was when the job was made
 	LetterNotFound      Code = "dead_letter_not_found"
@@ -32,7 +33,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		UnknownDatabase, UnknownDataset, DuplicateDataset, NoDatasets, NotFound, Over, NotOver, Succeeded,
-		DatabaseGone, DatasetGone, LetterNotFound, LetterUnreadable, LettersBusy, InvalidCursor,
+		Conflicting, DatabaseGone, DatasetGone, LetterNotFound, LetterUnreadable, LettersBusy, InvalidCursor,
 		IdempotencyMismatch, StoreUnavailable, BrokerUnavailable, Unconfirmed,
 	}
 }
@@ -44,7 +45,7 @@ type Error struct {
 	Message string
 	Known   []string // what could have been named instead, where that is a short list
 	Fields  []Field  // which parts of the request are at fault
-	JobIDs  []string // of Unconfirmed: the jobs that were kept
+	JobIDs  []string // of Unconfirmed: the jobs that were kept; of Conflicting: those that do the same
 	Cause   error    // may be nil
 }
 

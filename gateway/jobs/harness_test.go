@@ -126,6 +126,7 @@ type fixture struct {
 	broker *fakeBroker
 	cfg    jobs.Config
 	stored jobstore.Config
+	direct jobstore.Config // as stored, of the way that is never cut
 	t      *testing.T
 }
 
@@ -140,7 +141,7 @@ func newFixture(t *testing.T, override ...string) *fixture {
 		"INGESTA_REDIS_PREFIX=" + prefix, "INGESTA_REDIS_TIMEOUT=500ms", "INGESTA_REDIS_IO_TIMEOUT=400ms",
 		"INGESTA_RECONCILE_INTERVAL=20ms", "INGESTA_RETENTION=5m",
 	}, override)...)
-	f := &fixture{t: t, broker: &fakeBroker{}, cfg: cfg.Jobs, stored: cfg.Store}
+	f := &fixture{t: t, broker: &fakeBroker{}, cfg: cfg.Jobs, stored: cfg.Store, direct: cfg.Store}
 	f.store = f.open(cfg.Store)
 	f.redis = flaky.New(t, cfg.Store.Host, cfg.Store.Port)
 	f.stored.Host, f.stored.Port = "127.0.0.1", f.redis.Port()

@@ -25,6 +25,7 @@ type Health struct {
 	Status       State                             `json:"status"` // up only when everything is
 	Dependencies map[string]Dependency             `json:"dependencies"`
 	Databases    map[ingest.Database]DatabaseState `json:"databases"`
+	DeadLetters  *int                              `json:"dead_letters,omitempty"` // how many there are; absent while RabbitMQ cannot tell
 }
 
 // Dependency is one server.
@@ -135,6 +136,9 @@ func (s *Service) Health(ctx context.Context) Health {
 		Status:       Up,
 		Dependencies: map[string]Dependency{"redis": redis, "rabbitmq": rabbitmq},
 		Databases:    make(map[ingest.Database]DatabaseState),
+	}
+	if dead, known := depths[broker.DeadQueue]; known {
+		health.DeadLetters = &dead.Messages
 	}
 	for _, db := range s.catalog.Databases() {
 		state := s.databaseState(db.Name, beats, beatsErr)

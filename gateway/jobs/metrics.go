@@ -15,6 +15,7 @@ import (
 // package, so their number is bounded.
 type metrics struct {
 	acceptances *prometheus.CounterVec
+	joins       *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	repairs     *prometheus.CounterVec
 	depths      *prometheus.GaugeVec
@@ -27,6 +28,9 @@ func newMetrics(registry prometheus.Registerer) metrics {
 		acceptances: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_jobs_accepted_total", Help: "Jobs accepted and confirmed.",
 		}, []string{"database", "replayed"}),
+		joins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ingesta_jobs_joined_total", Help: "Orders answered with a job of another request that does the same.",
+		}, []string{"database"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_jobs_refused_total", Help: "Orders not accepted, by reason.",
 		}, []string{"database", "code"}),
@@ -43,13 +47,15 @@ func newMetrics(registry prometheus.Registerer) metrics {
 			Name: "ingesta_reconciler_leads", Help: "1 while this gateway is the one that reconciles.",
 		}),
 	}
-	registry.MustRegister(m.acceptances, m.refusals, m.repairs, m.depths, m.consumers, m.leads)
+	registry.MustRegister(m.acceptances, m.joins, m.refusals, m.repairs, m.depths, m.consumers, m.leads)
 	return m
 }
 
 func (m metrics) accepted(db ingest.Database, replayed bool) {
 	m.acceptances.WithLabelValues(string(db), fmt.Sprint(replayed)).Inc()
 }
+
+func (m metrics) joined(db ingest.Database) { m.joins.WithLabelValues(string(db)).Inc() }
 
 func (m metrics) refused(db ingest.Database, code Code) {
 	m.refusals.WithLabelValues(string(db), string(code)).Inc()

@@ -29,7 +29,25 @@ type Order struct {
 
 	// RetryOf asks instead for what this ended job has left undone.
 	RetryOf string `json:"retry_of,omitempty"`
+
+	// OnConflict says what there is to do when the same work is queued or running already, and its
+	// cancellation is not requested.
+	OnConflict Conflict `json:"on_conflict,omitempty"`
 }
+
+// Conflict says what becomes of an order when another job does the same work: the same datasets of the
+// same database, by the same catalog.
+type Conflict string
+
+// What there is to do. Empty is Queue.
+const (
+	Queue  Conflict = "queue"  // make one more job
+	Join   Conflict = "join"   // answer with the job that there is
+	Reject Conflict = "reject" // make none of the request's jobs: Conflicting
+)
+
+// Conflicts lists what there is to do.
+func Conflicts() []Conflict { return []Conflict{Queue, Join, Reject} }
 
 // hash identifies what is asked for: two requests under one idempotency key must agree on it.
 func (r Request) hash() (string, error) {

@@ -11,9 +11,10 @@ import (
 
 // work is what one job is to do.
 type work struct {
-	database ingest.Database
-	datasets []catalog.Dataset
-	retryOf  string // the job that left it undone, or empty
+	database   ingest.Database
+	datasets   []catalog.Dataset
+	retryOf    string   // the job that left it undone, or empty
+	onConflict Conflict // Queue is empty here
 }
 
 // workOf returns what the order asks for, or an *Error. The database is filled in as far as it is

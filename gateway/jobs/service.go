@@ -52,8 +52,8 @@ type Broker interface {
 }
 
 // Service accepts, finds, cancels and awaits jobs. Its methods may be called from any goroutine,
-// before and while Run runs; without Run, waits see no changes, nothing is reconciled and no
-// accepted event is published.
+// before and while Run runs; without Run, who waits or watches sees nothing, nothing is reconciled and
+// no accepted event is published.
 type Service struct {
 	cfg     Config
 	store   *jobstore.Store
@@ -70,7 +70,7 @@ type Service struct {
 func New(cfg Config, store *jobstore.Store, b Broker, c *catalog.Catalog, registry prometheus.Registerer, log *slog.Logger) *Service {
 	return &Service{
 		cfg: cfg, store: store, broker: b, catalog: c, owner: "gateway-" + newID(),
-		hub: newHub(), herald: newHerald(b, log), log: log, metrics: newMetrics(registry),
+		hub: newHub(store, log), herald: newHerald(b, log), log: log, metrics: newMetrics(registry),
 	}
 }
 
@@ -82,7 +82,8 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 // the jobs accepted before are out, or out of time; the broker must still run then.
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.store.Changes(ctx, s.hub.tell) })
+	group.Go(func() error { return s.store.Changes(ctx, s.hub.hear) })
+	group.Go(func() error { s.hub.run(ctx); return nil })
 	group.Go(func() error { s.reconcile(ctx); return nil })
 	group.Go(func() error { s.measure(ctx); return nil })
 	group.Go(func() error { s.herald.run(ctx); return nil })
@@ -105,6 +106,16 @@ func (s *Service) List(ctx context.Context, q Query) (Page, error) {
 		return Page{}, s.translate("", err)
 	}
 	return Page{Jobs: page.Jobs, Next: page.Next}, nil
+}
+
+// Exported is the latest complete export of a dataset, and the job that made it.
+type Exported = jobstore.Exported
+
+// Exports returns the latest export of each dataset that ever was exported, or a StoreUnavailable
+// *Error. It is known for longer than the job that made it.
+func (s *Service) Exports(ctx context.Context) (map[ingest.Database]map[string]Exported, error) {
+	latest, err := s.store.Latest(ctx)
+	return latest, s.translate("", err)
 }
 
 // Cancel ends a queued job at once and asks the worker of a running one to end it. It returns the

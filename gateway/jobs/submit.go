@@ -25,12 +25,15 @@ const (
 type Receipt struct {
 	Jobs     []ingest.Job // one per order, in their order
 	Replayed bool         // an earlier request with the same idempotency key had made them
+	Joined   []bool       // for each of Jobs, whether it is the job of another request, which does the same work; nil: none
 }
 
 // Submit accepts the orders, all or none, and returns once Redis has recorded their jobs and
 // RabbitMQ has confirmed their commands. Its *Error says how things stand otherwise:
 //
 //   - the order itself is at fault, Redis or RabbitMQ is away: no job was made;
+//   - Conflicting: the same work is queued or running, and an order was to be rejected then: no job was
+//     made;
 //   - NotFound, NotOver, Succeeded, DatabaseGone and DatasetGone: the job to retry is not known, or
 //     not one to retry, or names what the catalog no longer has;
 //   - Unconfirmed: the jobs exist and will run unless cancelled, but not all commands are
@@ -41,6 +44,11 @@ type Receipt struct {
 // either an accepted job or none.
 func (s *Service) Submit(ctx context.Context, r Request) (Receipt, error) {
 	r.Orders = slices.Clone(r.Orders)
+	for i := range r.Orders {
+		if r.Orders[i].OnConflict == Queue { // said or not, it is the same request
+			r.Orders[i].OnConflict = ""
+		}
+	}
 	receipt, err := s.submit(ctx, r)
 	var databases []ingest.Database
 	for _, order := range r.Orders {
@@ -53,11 +61,13 @@ func (s *Service) Submit(ctx context.Context, r Request) (Receipt, error) {
 // count counts what became of orders for the databases.
 func (s *Service) count(databases []ingest.Database, receipt Receipt, err error) {
 	refused, _ := errors.AsType[*Error](err)
-	for _, db := range databases {
+	for i, db := range databases {
 		if _, known := s.catalog.Database(db); !known {
 			continue // a label must not be the client's invention
 		}
 		switch {
+		case err == nil && receipt.Joined != nil && receipt.Joined[i]:
+			s.metrics.joined(db)
 		case err == nil:
 			s.metrics.accepted(db, receipt.Replayed)
 		case refused != nil:
@@ -88,6 +98,7 @@ func (s *Service) submit(ctx context.Context, r Request) (Receipt, error) {
 			return Receipt{}, err
 		}
 		r.Orders[i].Database = works[i].database
+		works[i].onConflict = order.OnConflict
 	}
 	return s.accept(ctx, works, idempotency, r)
 }
@@ -131,15 +142,21 @@ func brokerAway(cause error) *Error {
 
 // confirm has RabbitMQ confirm the commands of the accepted jobs.
 func (s *Service) confirm(ctx context.Context, acceptance jobstore.Acceptance, traceparent string) (Receipt, error) {
-	receipt := Receipt{Jobs: acceptance.Jobs, Replayed: acceptance.Replayed}
+	receipt := Receipt{Jobs: acceptance.Jobs, Replayed: acceptance.Replayed, Joined: acceptance.Joined}
 	ids := idsOf(acceptance.Jobs)
+	var made []string // a job that was joined is not ours to undo
+	for i, id := range ids {
+		if acceptance.Joined == nil || !acceptance.Joined[i] {
+			made = append(made, id)
+		}
+	}
 	unconfirmed, delivered, err := s.publishCommands(ctx, acceptance, traceparent)
 	switch {
 	case len(unconfirmed) == 0:
 		return receipt, nil
-	case delivered || acceptance.Replayed || !s.undo(ctx, ids):
-		// Some command may be under way, from now or from the request that this one repeats. The
-		// jobs stay, and the reconciler goes on publishing.
+	case delivered || acceptance.Replayed || len(made) == 0 || !s.undo(ctx, made):
+		// Some command may be under way, from now or from the request that this one repeats or joined.
+		// The jobs stay, and the reconciler goes on publishing.
 		refused := refuse(Unconfirmed, err, "recorded as %s, but RabbitMQ has not confirmed it; it will run unless cancelled. Repeat the request with the same Idempotency-Key, or follow the job", strings.Join(ids, ", "))
 		refused.JobIDs = ids
 		return Receipt{}, refused
@@ -159,6 +176,7 @@ func (s *Service) submissions(works []work, r Request) []jobstore.Submission {
 		submissions[i] = jobstore.Submission{
 			ID: newID(), Database: w.database, Targets: targets, RetryOf: w.retryOf,
 			RequestedBy: r.RequestedBy, RequestID: r.RequestID, CatalogDigest: s.catalog.Digest(),
+			OnConflict: jobstore.Conflict(w.onConflict),
 		}
 	}
 	return submissions
@@ -174,6 +192,11 @@ func (s *Service) record(ctx context.Context, submissions []jobstore.Submission,
 		return acceptance, nil
 	case errors.Is(err, jobstore.ErrIdempotencyMismatch):
 		return acceptance, mismatch()
+	}
+	if conflict, ok := errors.AsType[*jobstore.ConflictError](err); ok {
+		refused := refuse(Conflicting, nil, "the same work is queued or running already as %s; follow that, or ask with on_conflict join to be answered with it", strings.Join(conflict.JobIDs, ", "))
+		refused.JobIDs = conflict.JobIDs
+		return acceptance, refused
 	}
 	// The reply may be what was lost, not the request: a job that nobody was told of must not run.
 	ids := make([]string, len(submissions))

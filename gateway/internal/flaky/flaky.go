@@ -3,6 +3,7 @@
 package flaky
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"strconv"
@@ -17,8 +18,10 @@ type Proxy struct {
 	work     sync.WaitGroup
 
 	mu     sync.Mutex
-	cut    bool // connections are refused
-	silent bool // the server's answers are swallowed
+	cut    bool   // connections are refused
+	silent bool   // the server's answers are swallowed
+	word   []byte // counted in what clients say; nil: none
+	said   int
 	conns  map[net.Conn]struct{}
 }
 
@@ -77,6 +80,25 @@ func (p *Proxy) Mend() {
 	p.cut, p.silent = false, false
 }
 
+// Count counts from now on how often clients say the word, as long as it is not cut in two on its way.
+// It returns how often they did since it was called before.
+func (p *Proxy) Count(word string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := p.said
+	p.word, p.said = []byte(word), 0
+	return said
+}
+
+func (p *Proxy) listen(said []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.word != nil {
+		p.said += bytes.Count(said, p.word)
+	}
+	return true
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -91,8 +113,8 @@ func (p *Proxy) accept() {
 			}
 			continue
 		}
-		p.work.Go(func() { p.pass(server, client, func() bool { return true }) })
-		p.work.Go(func() { p.pass(client, server, p.speaks) })
+		p.work.Go(func() { p.pass(server, client, p.listen) })
+		p.work.Go(func() { p.pass(client, server, p.speak) })
 	}
 }
 
@@ -107,20 +129,20 @@ func (p *Proxy) enlist(client, server net.Conn) bool {
 	return true
 }
 
-func (p *Proxy) speaks() bool {
+func (p *Proxy) speak([]byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.silent
 }
 
 // pass copies until either end closes, and closes both.
-func (p *Proxy) pass(to io.WriteCloser, from io.ReadCloser, passes func() bool) {
+func (p *Proxy) pass(to io.WriteCloser, from io.ReadCloser, passes func([]byte) bool) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && passes() {
+		if n > 0 && passes(buf[:n]) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
