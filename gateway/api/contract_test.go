@@ -102,7 +102,7 @@ var promised = []string{
 	"GET /api/ingesta/jobs/:id/events",
 	"GET /api/ingesta/jobs/:id/datasets/:name/download",
 	"GET /api/ingesta/datasets/:database/:name/ddl",
-	"dataset_never_exported", "dataset_not_done", "dataset_not_found", "downloads_unavailable", "job_conflict", "rate_limited",
+	"dataset_never_exported", "dataset_not_done", "dataset_not_found", "downloads_unavailable", "rate_limited",
 }
 
 func documentedAPI(t *testing.T) *api.API {
