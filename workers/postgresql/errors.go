@@ -26,6 +26,9 @@ func failure(ctx context.Context, err error) error {
 		return over
 	}
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if quotesRows(refused.Code) {
+			err = wordless{refused}
+		}
 		return refusal(refused.Code, err)
 	}
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
@@ -37,6 +40,23 @@ func failure(ctx context.Context, err error) error {
 	}
 	return ingest.AsError(err)
 }
+
+// quotesRows reports whether the server's words for the state may hold what it has read: "invalid
+// input syntax for type integer: …" quotes the value, which is for the file alone, and not even for
+// that in a column that is masked.
+func quotesRows(state string) bool {
+	return strings.HasPrefix(state, "22") || // data exception
+		state == "P0001" // raised by a function, in words of its own
+}
+
+// wordless is a refusal without the server's words.
+type wordless struct{ refused *pgconn.PgError }
+
+func (w wordless) Error() string {
+	return "the server's words are left out, for they may quote a row; it refused in " + w.refused.Routine
+}
+
+func (w wordless) Unwrap() error { return w.refused }
 
 // refusal names what the server refused. States are of two parts: a class of two characters and
 // the condition.

@@ -54,6 +54,11 @@ func TestFailure(t *testing.T) {
 			t.Errorf("the message %q shows what the server said", got.Message)
 		}
 	}
+	for _, state := range []string{"22P02", "22003", "P0001"} { // whose words may quote a row
+		if err := failure(t.Context(), refused(state)); strings.Contains(err.Error(), "secreto") {
+			t.Errorf("the error %q, which is logged, quotes what the server read", err)
+		}
+	}
 	if err := failure(t.Context(), nil); err != nil {
 		t.Errorf("nil became %v", err)
 	}
