@@ -38,19 +38,47 @@ const stackTimeout = 10 * time.Minute
 func Up(t testing.TB, name string) *Servers {
 	t.Helper()
 	s := &Servers{t: t, root: repository(t), name: name, bin: t.TempDir()}
-	s.run("building the product", "go", "build", "-o", s.bin+"/", "./gateway/cmd/gateway",
-		"./workers/cmd/mongodb", "./workers/cmd/mysql", "./workers/cmd/postgresql")
+	s.build()
 	t.Cleanup(func() { s.stack("down") })
 	s.stack("up", "-servers")
 	jobstore.LogClient(slog.New(slog.DiscardHandler)) // that its server is away now and then is what it is here for
-	s.Env = s.readEnv()
-	env := t.(interface{ Setenv(name, value string) })
-	for name, value := range s.Env {
-		env.Setenv(name, value)
-	}
+	s.enter(filepath.Join(name, "env"))
 	s.fill()
 	return s
 }
+
+// Join builds the product and returns the servers of the local stack, which serve others too: they
+// cannot be stopped, and hold none of the test's datasets. The test is skipped under -short.
+func Join(t testing.TB) *Servers {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs the local stack's servers: left out by -short")
+	}
+	s := &Servers{t: t, root: repository(t), name: "joined", bin: t.TempDir()}
+	s.build()
+	s.enter("env")
+	return s
+}
+
+// build builds the product.
+func (s *Servers) build() {
+	s.t.Helper()
+	s.run("building the product", "go", "build", "-o", s.bin+"/", "./gateway/cmd/gateway",
+		"./workers/cmd/mongodb", "./workers/cmd/mysql", "./workers/cmd/postgresql")
+}
+
+// enter reads what a stack says of its servers in a file of .local, for the test's own eyes as well.
+func (s *Servers) enter(file string) {
+	s.t.Helper()
+	s.Env = s.readEnv(file)
+	env := s.t.(interface{ Setenv(name, value string) })
+	for name, value := range s.Env {
+		env.Setenv(name, value)
+	}
+}
+
+// module is the first line of the go.mod at the top of the repository; other modules lie below it.
+const module = "module github.com/pharmavida/ingesta\n"
 
 func repository(t testing.TB) string {
 	t.Helper()
@@ -59,7 +87,7 @@ func repository(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if text, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && strings.HasPrefix(string(text), module) {
 			return dir
 		}
 		if parent := filepath.Dir(dir); parent != dir {
@@ -167,10 +195,10 @@ func (s *Servers) output(doing string, cmd *exec.Cmd) string {
 	return out.String()
 }
 
-// readEnv reads what the stack says of its servers.
-func (s *Servers) readEnv() map[string]string {
+// readEnv reads what a stack says of its servers.
+func (s *Servers) readEnv(name string) map[string]string {
 	s.t.Helper()
-	file, err := os.Open(s.Local(filepath.Join(s.name, "env")))
+	file, err := os.Open(s.Local(name))
 	if err != nil {
 		s.t.Fatal(err)
 	}

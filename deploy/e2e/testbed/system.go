@@ -172,10 +172,43 @@ func (s *System) Spawn(name, program, address string, override ...string) *Proce
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	log := s.Local(filepath.Join(s.name, "logs", s.t.Name(), fmt.Sprintf("%s.%d.log", name, len(s.processes)+1)))
-	p := spawn(s.t, name, filepath.Join(s.bin, program), log, append(append([]string{}, s.env...), override...))
+	p := spawn(s.t, name, filepath.Join(s.bin, program), log, s.Environ(override...))
 	p.URL = address
 	s.processes = append(s.processes, p)
 	return p
+}
+
+// Program returns the path of a program of the product.
+func (s *System) Program(name string) string { return filepath.Join(s.bin, name) }
+
+// Environ returns the environment of the system's programs, with the overrides, for one that a
+// scenario starts itself. Of a variable and its _FILE the one that was said last counts.
+func (s *System) Environ(override ...string) (environ []string) {
+	values := map[string]string{}
+	for _, entry := range slices.Concat(s.env, override) {
+		name, value, _ := strings.Cut(entry, "=")
+		if plain, file := strings.CutSuffix(name, "_FILE"); file {
+			delete(values, plain)
+		} else {
+			delete(values, name+"_FILE")
+		}
+		values[name] = value
+	}
+	for name, value := range values {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
+}
+
+// Logs returns what each process has logged so far, those that have ended included.
+func (s *System) Logs() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	logs := map[string]string{}
+	for i, p := range s.processes {
+		logs[fmt.Sprintf("%s.%d", p.Name, i+1)] = p.Log()
+	}
+	return logs
 }
 
 // Post sends a request to the gateway and returns the status and the body of the answer, or the
@@ -354,7 +387,7 @@ func (s *System) Script(name string) (digest string) {
 // Depths returns how many messages wait in each queue of the system. The queues themselves tell it.
 func (s *System) Depths() (map[string]broker.QueueDepth, error) {
 	var cfg broker.Config
-	if _, err := config.Load(&cfg, s.env); err != nil {
+	if _, err := config.Load(&cfg, s.Environ()); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
