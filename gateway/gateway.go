@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/docs"
 	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/gateway/web"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
@@ -78,9 +80,16 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	if err != nil {
 		return err
 	}
+	dashboard, err := web.New(web.Parts{
+		Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Catalog: datasets,
+		Version: telemetry.Version(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(cfg.API, api.Parts{
 		Guard: guard, Jobs: service, Health: service, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
-	}, documents...)
+	}, slices.Concat(documents, dashboard.Routes())...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/auth"
+)
+
+// refusal is the page of a request that was not met.
+type refusal struct {
+	*api.Problem
+	Title string
+	Next  string // what to do about it
+	Scope auth.Scope
+	Back  string // where to go on
+	Login bool   // another token would help
+}
+
+// refuse answers a request that failed. Who is not known is sent to the login, and comes back after it.
+func (v *visit) refuse(p *api.Problem, need auth.Scope) error {
+	if p.Status == http.StatusUnauthorized {
+		cleared := v.Guard.ClearCookie()
+		if _, err := v.c.Cookie(cleared.Name); err == nil { // a link on another site's page brings none, and must not end the login
+			v.c.SetCookie(cleared)
+		}
+		return v.redirect("/login?" + url.Values{"next": {local(v.pageOf())}}.Encode())
+	}
+	r := refusal{Problem: p, Back: local(v.pageOf()), Title: p.Title}
+	if v.c.Request().Method == http.MethodGet {
+		r.Back = "/" // here it would fail again
+	}
+	if p.Status == http.StatusForbidden {
+		r.Scope, r.Login = need, v.Guard.Asks()
+	}
+	key := "problem." + string(p.Code)
+	if title, err := v.view.texts.say(key); err == nil {
+		r.Title = title
+	}
+	if next, err := v.view.texts.say(key + "_next"); err == nil {
+		r.Next = next
+	}
+	return v.show(p.Status, page{title: "problem.title", template: "problem", data: r})
+}
+
+// pageOf returns the address of the page that the request is for, or that its form stands on.
+func (v *visit) pageOf() string {
+	u := v.c.Request().URL
+	if v.c.Request().Method == http.MethodGet {
+		return u.RequestURI()
+	}
+	switch parts := strings.Split(strings.Trim(u.Path, "/"), "/"); parts[0] {
+	case "jobs":
+		return jobPage(parts[min(1, len(parts)-1)])
+	case "dead-letters":
+		return "/dead-letters"
+	default:
+		return "/"
+	}
+}
