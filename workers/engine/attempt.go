@@ -94,6 +94,7 @@ func (a *attempt) run(ctx context.Context) (v verdict) {
 		return verdict{exhausted, ingest.Permanent(ingest.AttemptsExhausted, nil, "given up after %d failed attempts", a.claim.Failures)}
 	}
 	a.announce(ctx)
+	defer a.reportProgress(ctx)()
 	failure := a.exportAll(ctx)
 	switch {
 	case ctx.Err() != nil:

@@ -25,6 +25,8 @@ type Config struct {
 	Grace       time.Duration `env:"INGESTA_GRACE" envDefault:"20s"`          // for running jobs to finish at shutdown
 	Silence     time.Duration `env:"INGESTA_SOURCE_SILENCE" envDefault:"15m"` // after which a source that sends nothing is given up
 
+	ProgressEvery time.Duration `env:"INGESTA_PROGRESS_INTERVAL" envDefault:"500ms"` // between two reports of how far a job is
+
 	ReapInterval time.Duration      `env:"INGESTA_REAP_INTERVAL" envDefault:"1h"` // between two looks for uploads that nobody works on
 	ReapAge      time.Duration      `env:"INGESTA_REAP_AGE" envDefault:"24h"`     // from which they are aborted
 	KeyTemplate  ingest.KeyTemplate `env:"INGESTA_KEY_TEMPLATE" envDefault:"{database}/{object}_{stamp}.csv"`
@@ -44,6 +46,9 @@ func (c Config) Validate() error {
 	}
 	if c.Silence <= 0 {
 		problems = append(problems, fmt.Errorf("INGESTA_SOURCE_SILENCE %v is not positive", c.Silence))
+	}
+	if c.ProgressEvery <= 0 {
+		problems = append(problems, fmt.Errorf("INGESTA_PROGRESS_INTERVAL %v is not positive", c.ProgressEvery))
 	}
 	if c.ReapInterval <= 0 {
 		problems = append(problems, fmt.Errorf("INGESTA_REAP_INTERVAL %v is not positive", c.ReapInterval))

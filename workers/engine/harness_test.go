@@ -41,6 +41,8 @@ type scripted struct {
 	exports map[string]func(ctx context.Context, try int, sink Sink) (Tally, error)
 	tries   map[string]int
 	open    error // what Open fails with
+
+	estimate int64 // of the rows of each dataset
 }
 
 func (s *scripted) Ping(context.Context) error { return s.open }
@@ -68,7 +70,7 @@ func (s scriptedSession) Prepare(_ context.Context, d catalog.Dataset) (Extracti
 	}
 	return Extraction{
 		Columns:  []ingest.Column{{Name: "id", Type: "integer", SourceType: "int"}},
-		Snapshot: ingest.Snapshot{ID: "s1", At: time.Unix(1, 0).UTC(), Consistent: true},
+		Snapshot: ingest.Snapshot{ID: "s1", At: time.Unix(1, 0).UTC(), Consistent: true}, EstimatedRows: s.estimate,
 		Run: func(ctx context.Context, sink Sink) (Tally, error) {
 			s.mu.Lock()
 			s.tries[d.Name]++
