@@ -11,6 +11,7 @@
 //   - A terminal job never changes again, and only terminal jobs expire.
 //   - Acceptance and end of a job put their message into the outbox in the same script: it is
 //     published at least once, however often processes die.
+//   - Each transition is remembered for a while, in order, for whoever follows jobs and was away.
 //   - Each call may be executed twice (the client repeats it when a reply is lost) and has the
 //     effect and the answer of once.
 //

@@ -21,6 +21,9 @@ func refused(t testing.TB, s *Store, stale *Lease, id string) {
 	wantError(t, "releasing a lost lease", stale.Release(ctx, Release{Outcome: ingest.OutcomeRetry, Failure: true}), ErrLeaseLost)
 	_, err = stale.Finish(ctx, Finish{Status: ingest.Success, Results: ingest.Results{done("users", 999)}})
 	wantError(t, "finishing under a lost lease", err, ErrLeaseLost)
+	if err := stale.Progress(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 999}}); err != nil {
+		t.Errorf("progress under a lost lease is told with %v, want it passed over", err)
+	}
 	if after := stored(t, s, id); !reflect.DeepEqual(before, after) {
 		t.Errorf("a stale lease changed the job from\n%+v\nto\n%+v", before, after)
 	}
@@ -69,6 +72,35 @@ func TestRenew(t *testing.T) {
 	if _, err := lease.Renew(ctx, ingest.Results{{Dataset: "pacientes", State: ingest.Exporting}}); err == nil {
 		t.Error("progress of a dataset that is not the job's was accepted")
 	}
+}
+
+// Progress between two renewals leaves the lease as it is, and nothing behind of a job that Redis forgot.
+func TestProgress(t *testing.T) {
+	s := open(t)
+	ctx := t.Context()
+	job := accepted(t, s)
+	lease := claim(t, s, job, Claimed).Lease
+	until := fieldOf(t, s, job.ID, "lease_ms")
+	for _, rows := range []int64{3, 4} {
+		if err := lease.Progress(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: rows, RowsPerSecond: 2.5, EstimatedRows: 9}}); err != nil {
+			t.Fatal(err)
+		}
+		if r := stored(t, s, job.ID).Results.Of("users"); r.Rows != rows || r.RowsPerSecond != 2.5 || r.EstimatedRows != 9 {
+			t.Errorf("progress is stored as %+v", r)
+		}
+	}
+	if got := fieldOf(t, s, job.ID, "lease_ms"); got != until {
+		t.Errorf("the lease lasts until %s, want it left at %s", got, until)
+	}
+	if err := lease.Progress(ctx, ingest.Results{{Dataset: "pacientes", State: ingest.Exporting}}); err == nil {
+		t.Error("progress of a dataset that is not the job's was accepted")
+	}
+	forget(t, s, job.ID)
+	if err := lease.Progress(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 5}}); err != nil {
+		t.Error(err)
+	}
+	_, err := s.Get(ctx, job.ID)
+	wantError(t, "reading a forgotten job after a report of progress", err, ErrNotFound)
 }
 
 // While nobody took the job over, a late renewal saves the attempt.

@@ -2,6 +2,7 @@ package jobstore
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,16 @@ func TestTransitions(t *testing.T) {
 				_, _ = x.lease.Renew(t.Context(), nil)
 			}
 		}, nil},
+		{"progress", func(t testing.TB, _ *Store, x *subject) {
+			if x.lease != nil {
+				_ = x.lease.Progress(t.Context(), ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 1}})
+			}
+		}, nil},
+		{"join", func(t testing.TB, s *Store, _ *subject) {
+			if _, err := s.Accept(t.Context(), []Submission{joining()}, nil); err != nil {
+				t.Error(err)
+			}
+		}, nil},
 		{"commit", func(t testing.TB, _ *Store, x *subject) {
 			if x.lease != nil {
 				_ = x.lease.Commit(t.Context(), done("users", 1))
@@ -110,9 +121,14 @@ func TestTransitions(t *testing.T) {
 					s := open(t)
 					x := &subject{job: accepted(t, s)}
 					state.make(t, s, x)
-					before := stored(t, s, x.job.ID)
+					before, position := stored(t, s, x.job.ID), now(t, s)
 					step.do(t, s, x)
 					after := stored(t, s, x.job.ID)
+					told := since(t, s, position)
+					known := slices.ContainsFunc(told, func(c Change) bool { return c.ID == x.job.ID && c.Status == after.Status })
+					if after.Status != before.Status && !known {
+						t.Errorf("the history has %+v of a job that became %s", told, after.Status)
+					}
 					want, moves := step.want[state.name]
 					if !moves {
 						want = before.Status
@@ -139,6 +155,7 @@ func TestAnyOrder(t *testing.T) {
 	s := open(t, func(c *Config) { c.Lease, c.MaxFailures = 3*time.Millisecond, 1000 })
 	ctx := t.Context()
 	const jobCount, actors, steps = 8, 16, 150
+	begin := now(t, s)
 	type track struct {
 		job    ingest.Job
 		ends   atomic.Int32
@@ -178,8 +195,10 @@ func TestAnyOrder(t *testing.T) {
 					for latest := before; c.Lease.Fence() > latest && !x.latest.CompareAndSwap(latest, c.Lease.Fence()); {
 						latest = x.latest.Load()
 					}
-				case step < 4:
+				case step < 3:
 					_, _ = lease.Renew(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 1}})
+				case step == 3:
+					_ = lease.Progress(ctx, ingest.Results{{Dataset: "users", State: ingest.Exporting, Rows: 2}})
 				case step < 6:
 					_ = lease.Commit(ctx, done("users", 1))
 				case step < 8:
@@ -214,6 +233,23 @@ func TestAnyOrder(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	defer func() {
+		history, _, err := s.History(ctx, begin, 10000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range tracks {
+			ends := 0
+			for _, c := range history {
+				if c.ID == x.job.ID && c.Status.Terminal() {
+					ends++
+				}
+			}
+			if ends != 1 {
+				t.Errorf("the history has %d ends of job %s, want one", ends, x.job.ID)
+			}
+		}
+	}()
 	for _, x := range tracks {
 		if got := stored(t, s, x.job.ID); !got.Status.Terminal() {
 			c := takeover(t, s, x.job)
