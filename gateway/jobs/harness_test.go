@@ -67,7 +67,7 @@ func (f *fakeBroker) PublishEvent(_ context.Context, e ingest.Event, _ string) e
 }
 
 func (f *fakeBroker) Depths(context.Context) (map[string]broker.QueueDepth, error) {
-	return map[string]broker.QueueDepth{broker.CommandQueue(ingest.MySQL): {Messages: 7, Consumers: 1}}, nil
+	return map[string]broker.QueueDepth{broker.CommandQueue(ingest.MySQL): {Messages: 7, Consumers: 1}, broker.DeadQueue: {Messages: 2}}, nil
 }
 
 func (f *fakeBroker) DeadLetters(ctx context.Context, limit int, show func(broker.DeadLetter)) (int, error) {

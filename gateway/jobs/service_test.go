@@ -159,6 +159,9 @@ func TestHealth(t *testing.T) {
 	if health.Status != jobs.Down || health.Dependencies["redis"].Status != jobs.Up || health.Dependencies["rabbitmq"].Status != jobs.Up {
 		t.Errorf("health is %+v", health)
 	}
+	if health.DeadLetters == nil || *health.DeadLetters != 2 {
+		t.Errorf("there are %v dead letters, want 2", health.DeadLetters)
+	}
 	mysql := health.Databases[ingest.MySQL]
 	if mysql.Status != jobs.Up || len(mysql.Workers) != 1 || mysql.Workers[0].Source.LatencyMS != 1.5 || mysql.Queue == nil || mysql.Queue.Messages != 7 {
 		t.Errorf("MySQL is %+v", mysql)
@@ -183,7 +186,7 @@ func TestHealth(t *testing.T) {
 	f.redis.Silence()
 	start := time.Now()
 	health = f.Health(t.Context())
-	if health.Dependencies["redis"].Status != jobs.Down || health.Dependencies["rabbitmq"].Status != jobs.Down || health.Databases[ingest.MySQL].Error == "" {
+	if health.Dependencies["redis"].Status != jobs.Down || health.Dependencies["rabbitmq"].Status != jobs.Down || health.Databases[ingest.MySQL].Error == "" || health.DeadLetters != nil {
 		t.Errorf("with everything down, health is %+v", health)
 	}
 	if took := time.Since(start); took > 4*time.Second {
