@@ -1,0 +1,147 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pharmavida/ingesta/shared/ingest"
+)
+
+// events writes a stream, an event for each state.
+type events struct{ w http.ResponseWriter }
+
+func stream200(w http.ResponseWriter) events {
+	w.Header().Set("Content-Type", "text/event-stream")
+	e := events{w}
+	e.write("retry: 1\n\n: heartbeat\n\n")
+	return e
+}
+
+func (e events) write(text string) {
+	_, _ = io.WriteString(e.w, text) // the client's end shows elsewhere
+	_ = http.NewResponseController(e.w).Flush()
+}
+
+func (e events) job(eventID string, status ingest.Status) {
+	data, _ := json.Marshal(ingest.Job{ID: id, Status: status}) // of a struct that can be written
+	e.write(fmt.Sprintf("event: job\nid: %s\ndata: %s\n\n", eventID, data))
+}
+
+func (e events) end() { e.write("event: end\ndata: " + id + "\n\n") }
+
+// watch returns the states that a Watch tells.
+func watch(ctx context.Context, c *Client) (states []ingest.Status, err error) {
+	err = c.Watch(ctx, id, func(job ingest.Job) error {
+		states = append(states, job.Status)
+		return nil
+	})
+	return states, err
+}
+
+func TestWatchStream(t *testing.T) {
+	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		switch n {
+		case 1:
+			e := stream200(w)
+			e.job("a", ingest.Queued)
+			e.job("b", ingest.Running)
+			hangUp(w)
+		case 2:
+			sayProblem(w, 503, "redis_unavailable", "")
+		case 3:
+			e := stream200(w)
+			e.job("c", ingest.Running) // and the gateway stops
+		default:
+			e := stream200(w)
+			e.job("d", ingest.Success)
+			e.end()
+		}
+	})
+	c, troubles := of(t, s, "")
+	states, err := watch(t.Context(), c)
+	want := []ingest.Status{ingest.Queued, ingest.Running, ingest.Running, ingest.Success}
+	if err != nil || !slices.Equal(states, want) {
+		t.Errorf("told %v, %v; want %v", states, err, want)
+	}
+	if ids := s.headers("Last-Event-Id"); !slices.Equal(ids, []string{"", "b", "b", "c"}) {
+		t.Errorf("it resumed after %q", ids)
+	}
+	if len(*troubles) != 3 {
+		t.Errorf("it told of %q, want the three losses", *troubles)
+	}
+	if path := s.requests[0].URL.Path; path != "/api/ingesta/jobs/"+id+"/events" {
+		t.Errorf("asked for %s", path)
+	}
+}
+
+func TestWatchByAsking(t *testing.T) {
+	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"tag"`)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/events"):
+			sayProblem(w, 404, "not_found", "")
+		case n == 2:
+			sayJob(w, ingest.Running)
+		case n == 3:
+			w.WriteHeader(http.StatusNotModified)
+		case n == 4:
+			hangUp(w)
+		default:
+			sayJob(w, ingest.Success)
+		}
+	})
+	c, _ := of(t, s, "")
+	states, err := watch(t.Context(), c)
+	if want := []ingest.Status{ingest.Running, ingest.Success}; err != nil || !slices.Equal(states, want) {
+		t.Errorf("told %v, %v; want %v", states, err, want)
+	}
+	if tags := s.headers("If-None-Match"); !slices.Equal(tags, []string{"", "", `"tag"`, `"tag"`, `"tag"`}) {
+		t.Errorf("it asked with the tags %q", tags)
+	}
+}
+
+func TestWatchGivesUp(t *testing.T) {
+	answers := map[string]func(w http.ResponseWriter){
+		"job_not_found":     func(w http.ResponseWriter) { sayProblem(w, 404, "job_not_found", "") },
+		"unauthenticated":   func(w http.ResponseWriter) { sayProblem(w, 401, "unauthenticated", "") },
+		"redis_unavailable": func(w http.ResponseWriter) { sayProblem(w, 503, "redis_unavailable", "") }, // it never was there
+	}
+	for code, answer := range answers {
+		t.Run(code, func(t *testing.T) {
+			s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { answer(w) })
+			c, _ := of(t, s, "")
+			states, err := watch(t.Context(), c)
+			if p, ok := errors.AsType[*Problem](err); !ok || p.Code != code || len(states) > 0 || s.asked() != 1 {
+				t.Errorf("told %v, %v after %d requests; want %s at once", states, err, s.asked(), code)
+			}
+		})
+	}
+}
+
+func TestWatchIsStopped(t *testing.T) {
+	s := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		stream200(w).job("a", ingest.Running)
+		<-r.Context().Done()
+	})
+	c, _ := of(t, s, "")
+	enough := errors.New("enough")
+	if err := c.Watch(t.Context(), id, func(ingest.Job) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("got %v, want the caller's error", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	err := c.Watch(ctx, id, func(ingest.Job) error {
+		cancel(enough)
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Errorf("got %v, want the cause of the context's end", err)
+	}
+}
