@@ -178,7 +178,7 @@ func TestRepetition(t *testing.T) {
 	}
 	lost := func(w http.ResponseWriter) { hangUp(w) }
 	away := func(w http.ResponseWriter) { sayProblem(w, 503, "acceptance_unconfirmed", "") }
-	proxy := func(w http.ResponseWriter) { w.WriteHeader(502) }
+	proxy := func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
 	refused := func(w http.ResponseWriter) { sayProblem(w, 422, "unknown_dataset", "") }
 	broken := func(w http.ResponseWriter) { sayProblem(w, 500, "internal_error", "") }
 	tests := []struct {
@@ -274,11 +274,13 @@ func TestStrangers(t *testing.T) {
 		want   string
 	}{
 		{"page", func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(404)
+			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, "<html>no</html>")
 		}, "the answer is 404 Not Found, and not in the gateway's words"},
-		{"text", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\n such thing", 403) }, "the answer is 403 Forbidden, and not in the gateway's words: no such thing"},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 301) }, "leads to https://elsewhere.example/"},
+		{"text", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\n such thing", http.StatusForbidden) }, "the answer is 403 Forbidden, and not in the gateway's words: no such thing"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.example/", http.StatusMovedPermanently)
+		}, "leads to https://elsewhere.example/"},
 		{"success", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "is that the gateway?"},
 	}
 	for _, tt := range tests {
@@ -301,7 +303,7 @@ func TestDownload(t *testing.T) {
 		case "/object":
 			_, _ = io.WriteString(w, "id\n1\n")
 		default:
-			w.WriteHeader(403)
+			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>`)
 		}
 	})

@@ -127,11 +127,21 @@ func (b *bars) picture(width, height int) (lines []string) {
 		}
 	}
 	name = min(name, longestName, max(width/3, 4))
+	room := width - 1 - name - len("    ")
+	wide := widestBar // the same for all, so that they can be compared
+	for _, job := range b.jobs {
+		for _, r := range job.Results {
+			if r.State == ingest.Exporting {
+				_, left := facts(r, room)
+				wide = min(wide, left)
+			}
+		}
+	}
 	for _, job := range b.jobs {
 		head := fmt.Sprintf("%s: %s, %s", job.Database, describe(job), span(b.elapsed(job)))
 		lines = append(lines, b.paint(colourOf(string(job.Status)), cut(head, width-1)))
 		for _, r := range job.Results {
-			lines = append(lines, b.bar(r, name, width-1))
+			lines = append(lines, fmt.Sprintf("  %-*s  ", name, cut(clean(r.Dataset), name))+b.state(r, room, wide))
 		}
 	}
 	if most := max(height-1, 2); len(lines) > most {
@@ -148,53 +158,61 @@ func (b *bars) elapsed(job ingest.Job) time.Duration {
 	return max(b.now().Sub(job.CreatedAt), 0)
 }
 
-// bar is the line of one dataset. What is least needed goes first when the terminal is narrow.
-func (b *bars) bar(r ingest.Result, nameWidth, width int) string {
-	label := fmt.Sprintf("  %-*s  ", nameWidth, cut(clean(r.Dataset), nameWidth))
-	room := width - utf8.RuneCountInString(label)
+// state says what a dataset is at, within the room; with a bar where that has so many columns.
+func (b *bars) state(r ingest.Result, room, wide int) string {
 	switch r.State {
 	case ingest.Done:
-		said := fmt.Sprintf("%s rows, %s, %s", grouped(r.Rows), size(r.Bytes), span(r.FinishedAt.Sub(r.StartedAt)))
-		return label + b.paint(green, cut("✓ "+said, room))
+		said := fmt.Sprintf("✓ %s rows, %s, %s", grouped(r.Rows), size(r.Bytes), span(r.FinishedAt.Sub(r.StartedAt)))
+		return b.paint(green, cut(said, room))
 	case ingest.Broken:
-		return label + b.paint(red, cut(fmt.Sprintf("✗ %s: %s", r.Code, clean(r.Error)), room))
+		return b.paint(red, cut(fmt.Sprintf("✗ %s: %s", r.Code, clean(r.Error)), room))
 	case ingest.Exporting:
 	default:
-		return label + b.paint(dim, cut("waiting", room))
+		return b.paint(dim, cut("waiting", room))
 	}
 	share, known := shareOf(r)
-	facts := []string{grouped(r.Rows) + " rows"}
-	if r.RowsPerSecond >= 1 {
-		facts = append(facts, grouped(int64(r.RowsPerSecond))+"/s")
-		if left := float64(r.EstimatedRows-r.Rows) / r.RowsPerSecond; known && left >= 0 {
-			facts = append(facts, "about "+roughly(time.Duration(left*float64(time.Second)))+" left")
-		}
-	}
-	facts = append(facts, size(r.Bytes))
-	percent := "    "
+	percent := ""
 	if known {
-		percent = fmt.Sprintf("%3.0f%%", share*100)
+		percent = fmt.Sprintf("%.0f%%", share*100)
 	}
-	said := strings.Join(facts, "  ")
-	for len(facts) > 1 && utf8.RuneCountInString(said)+len(percent)+narrowestBar+4 > room {
-		facts = facts[:len(facts)-1]
-		said = strings.Join(facts, "  ")
-	}
-	wide := min(room-utf8.RuneCountInString(said)-len(percent)-4, widestBar)
+	said, _ := facts(r, room)
 	if wide < narrowestBar {
-		return label + cut(strings.TrimSpace(percent+" "+said), room)
+		return cut(strings.TrimSpace(percent+" "+said), room)
 	}
 	filled := min(int(share*float64(wide)), wide)
-	return label + b.paint(cyan, strings.Repeat("█", filled)) + b.paint(dim, strings.Repeat("░", wide-filled)) + " " + percent + "  " + said
+	return b.paint(cyan, strings.Repeat("█", filled)) + b.paint(dim, strings.Repeat("░", wide-filled)) + fmt.Sprintf(" %4s  %s", percent, said)
 }
 
-// shareOf returns how much of a dataset is exported, between 0 and 1, as far as the server can guess
+// facts says how far a dataset is, and how many columns of the room are left for a bar. What is least
+// needed goes first when the terminal is narrow.
+func facts(r ingest.Result, room int) (said string, left int) {
+	parts := []string{grouped(r.Rows) + " rows"}
+	if r.RowsPerSecond >= 1 {
+		parts = append(parts, grouped(int64(r.RowsPerSecond))+"/s")
+		if _, known := shareOf(r); known && r.EstimatedRows >= r.Rows {
+			missing := float64(r.EstimatedRows-r.Rows) / r.RowsPerSecond
+			parts = append(parts, "~"+roughly(time.Duration(missing*float64(time.Second)))+" left")
+		}
+	}
+	parts = append(parts, size(r.Bytes))
+	const percent = len(" 100%  ")
+	for {
+		said = strings.Join(parts, "  ")
+		left = room - utf8.RuneCountInString(said) - percent
+		if left >= narrowestBar || len(parts) == 1 {
+			return said, left
+		}
+		parts = parts[:len(parts)-1]
+	}
+}
+
+// shareOf returns how much of a dataset is exported, from 0 to 0.99, as far as the server can guess
 // how many rows there are.
 func shareOf(r ingest.Result) (share float64, known bool) {
 	if r.EstimatedRows <= 0 {
 		return 0, false
 	}
-	return min(float64(r.Rows)/float64(r.EstimatedRows), 1), true
+	return min(float64(r.Rows)/float64(r.EstimatedRows), 0.99), true // the rest is the object's completion
 }
 
 // roughly writes a duration that is a guess.

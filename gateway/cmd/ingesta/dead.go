@@ -45,29 +45,33 @@ func (t *tool) deadListCommand() *cobra.Command {
 			if t.asJSON() {
 				return t.printJSON(letters)
 			}
-			if letters.Total == 0 {
-				t.note("there are no dead letters")
-				return nil
-			}
-			list := newTable("ID", "DATABASE", "JOB", "CODE", "BURIED", "REPLAYABLE", "WHY")
-			for _, l := range letters.Letters {
-				why := cut(l.Reason, longestList)
-				if l.WhyNot != nil {
-					why = l.WhyNot.Code
-				}
-				list.add(text(l.ID[:min(len(l.ID), shownLetter)]), text(l.Database), text(l.JobID), text(l.Code).or("-"), text(t.at(l.BuriedAt)), yesOrNo(l.Replayable), text(why))
-			}
-			if err := t.print(list); err != nil {
-				return err
-			}
-			if n := len(letters.Letters); n < letters.Total {
-				t.note("%d of %d are shown: --limit shows more", n, letters.Total)
-			}
-			return nil
+			return t.printLetters(letters)
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many")
 	return cmd
+}
+
+func (t *tool) printLetters(letters client.DeadLetters) error {
+	if letters.Total == 0 {
+		t.note("there are no dead letters")
+		return nil
+	}
+	list := newTable("ID", "DATABASE", "JOB", "CODE", "BURIED", "REPLAYABLE", "WHY")
+	for _, l := range letters.Letters {
+		why := cut(l.Reason, longestList)
+		if l.WhyNot != nil {
+			why = l.WhyNot.Code
+		}
+		list.add(text(l.ID[:min(len(l.ID), shownLetter)]), text(l.Database), text(l.JobID), text(l.Code), text(t.at(l.BuriedAt)), yesOrNo(l.Replayable), text(why))
+	}
+	if err := t.print(list); err != nil {
+		return err
+	}
+	if n := len(letters.Letters); n < letters.Total {
+		t.note("%d of %d are shown: --limit shows more", n, letters.Total)
+	}
+	return nil
 }
 
 func (t *tool) deadShowCommand() *cobra.Command {
@@ -88,35 +92,39 @@ func (t *tool) deadShowCommand() *cobra.Command {
 			if t.asJSON() {
 				return t.printJSON(l)
 			}
-			facts := newTable("", "")
-			fact := func(name string, value cell) {
-				if value.text != "" {
-					facts.add(faint(name), value)
-				}
-			}
-			fact("letter", text(l.ID))
-			fact("database", text(l.Database))
-			fact("job", text(l.JobID))
-			fact("code", text(l.Code))
-			fact("reason", complaint(l.Reason))
-			fact("buried", text(t.at(l.BuriedAt)))
-			fact("message", text(l.MessageID))
-			fact("size", text(size(int64(l.Size))))
-			if l.Command != nil {
-				var names []string
-				for _, target := range l.Command.Targets {
-					names = append(names, target.Dataset)
-				}
-				fact("datasets", joined(names))
-				fact("requested by", text(l.Command.RequestedBy))
-			}
-			fact("replayable", yesOrNo(l.Replayable))
-			if l.WhyNot != nil {
-				fact("why not", complaint(l.WhyNot.Code+": "+l.WhyNot.Detail))
-			}
-			return t.print(facts)
+			return t.printLetter(l)
 		},
 	}
+}
+
+func (t *tool) printLetter(l client.DeadLetter) error {
+	facts := newTable("", "")
+	fact := func(name string, value cell) {
+		if value.text != "" {
+			facts.add(faint(name), value)
+		}
+	}
+	fact("letter", text(l.ID))
+	fact("database", text(l.Database))
+	fact("job", text(l.JobID))
+	fact("code", text(l.Code))
+	fact("reason", complaint(l.Reason))
+	fact("buried", text(t.at(l.BuriedAt)))
+	fact("message", text(l.MessageID))
+	fact("size", text(size(int64(l.Size))))
+	if l.Command != nil {
+		var names []string
+		for _, target := range l.Command.Targets {
+			names = append(names, target.Dataset)
+		}
+		fact("datasets", joined(names))
+		fact("requested by", text(l.Command.RequestedBy))
+	}
+	fact("replayable", yesOrNo(l.Replayable))
+	if l.WhyNot != nil {
+		fact("why not", complaint(l.WhyNot.Code+": "+l.WhyNot.Detail))
+	}
+	return t.print(facts)
 }
 
 func (t *tool) deadReplayCommand() *cobra.Command {

@@ -149,7 +149,7 @@ func (t *tool) printJob(job ingest.Job) error {
 	if !job.Status.Terminal() {
 		fact("next attempt", text(t.at(job.NextAttemptAt)))
 	}
-	if job.Status != ingest.Queued || job.Attempt > 0 {
+	if job.Status != ingest.Queued {
 		fact("rows", text(grouped(job.Progress.Rows)+" in "+size(job.Progress.Bytes)))
 	}
 	if err := t.print(facts); err != nil {
