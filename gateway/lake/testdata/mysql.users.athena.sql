@@ -1,0 +1,55 @@
+-- The newest export of users of mysql, for Amazon Athena and AWS Glue. Run the statements one by one.
+--
+-- The newest export is the one whose job was accepted last. A query reads all exports from that of 20250102_153045 on:
+-- fetch and run these statements again from time to time, and whenever the catalog changes the dataset's columns.
+-- Then DROP TABLE `mysql`.`users_files` comes first; it leaves the objects alone. An export without rows is not
+-- seen: the view shows the one before it. A job that is cancelled takes its exports away again; the manifests say
+-- which ones stand.
+--
+-- What Athena's reader of CSV loses: NULL and the empty text are one, and come as NULL. What its type cannot hold
+-- (NaN in a decimal, infinity and years before the first in a time) comes as NULL too; users_files has the text. The
+-- escape character is one that no text has: it would be the backslash otherwise.
+-- A record whose text holds a line break falls apart into several wrong ones.
+--
+-- The folder below is shared with other datasets, whose objects the view leaves out by their names. Athena lists all of
+-- them for each query, and may have to read them: INGESTA_KEY_TEMPLATE={database}/{object}/{object}_{stamp}.csv gives
+-- each dataset a folder of its own.
+
+CREATE DATABASE IF NOT EXISTS `mysql`;
+
+CREATE EXTERNAL TABLE IF NOT EXISTS `mysql`.`users_files` (
+  `id` string,
+  `dni` string,
+  `nombre` string,
+  `apellido` string,
+  `email` string,
+  `role` string,
+  `distrito` string
+)
+ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'
+WITH SERDEPROPERTIES ('separatorChar' = ',', 'quoteChar' = '"', 'escapeChar' = '\001')
+STORED AS TEXTFILE
+LOCATION 's3://pharmavida-ingesta/mysql/'
+TBLPROPERTIES ('skip.header.line.count' = '1');
+
+CREATE OR REPLACE VIEW "mysql"."users" AS
+SELECT
+  TRY_CAST("id" AS bigint) AS "id",
+  NULLIF("dni", '') AS "dni",
+  NULLIF("nombre", '') AS "nombre",
+  NULLIF("apellido", '') AS "apellido",
+  NULLIF("email", '') AS "email",
+  NULLIF("role", '') AS "role",
+  NULLIF("distrito", '') AS "distrito"
+FROM "mysql"."users_files"
+WHERE "$path" >= 's3://pharmavida-ingesta/mysql/users_20250102_153045'
+  AND "$path" < 's3://pharmavida-ingesta/mysql/users_:'
+  AND "$path" = (
+    SELECT max_by(path, stamp || lpad(coalesce(number, ''), 10, '0'))
+    FROM (SELECT "$path" AS path,
+                 regexp_extract("$path", '/mysql/users_([0-9]{8}_[0-9]{6})(?:_([1-9][0-9]*))?\.csv$', 1) AS stamp,
+                 regexp_extract("$path", '/mysql/users_([0-9]{8}_[0-9]{6})(?:_([1-9][0-9]*))?\.csv$', 2) AS number
+          FROM "mysql"."users_files"
+          WHERE "$path" >= 's3://pharmavida-ingesta/mysql/users_20250102_153045'
+            AND "$path" < 's3://pharmavida-ingesta/mysql/users_:')
+    WHERE stamp IS NOT NULL);
