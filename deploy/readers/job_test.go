@@ -50,7 +50,9 @@ func run(t *testing.T, database ingest.Database) (job ingest.Job) {
 	return job
 }
 
-func check(t *testing.T, r ingest.Result) {
+// fetch returns the object of a dataset.
+func fetch(t *testing.T, r ingest.Result) []byte {
+	t.Helper()
 	bucket := stacktest.Env(t, "AWS_BUCKET_NAME")
 	object, err := stacktest.S3(t).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &r.Key})
 	if err != nil {
@@ -61,6 +63,11 @@ func check(t *testing.T, r ingest.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+func check(t *testing.T, r ingest.Result) {
+	file := fetch(t, r)
 	if sum := sha256.Sum256(file); hex.EncodeToString(sum[:]) != r.SHA256 {
 		t.Errorf("the file's SHA-256 is %x, the job says %s", sum, r.SHA256)
 	}
