@@ -31,6 +31,10 @@ type Jobs interface {
 	Replay(ctx context.Context, letter string, r jobs.Request) (jobs.Receipt, error)
 	// Wait returns the jobs once all are over, or as they are when ctx ends.
 	Wait(ctx context.Context, ids []string) ([]ingest.Job, error)
+	// Watch shows the job as it is and after each change, until its end.
+	Watch(ctx context.Context, id string, f func(ingest.Job) error) error
+	// WatchAll shows each job that changes after the position.
+	WatchAll(ctx context.Context, after string, ready func(position string) error, f func(jobs.Update) error) error
 }
 
 // Health tells the state of the system. Both answer within a few seconds, whatever is down.
@@ -68,12 +72,13 @@ type API struct {
 	protection *http.CrossOriginProtection
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
+	streams    prometheus.Gauge
 	draining   context.Context // ends when the gateway is about to stop
 	startDrain context.CancelFunc
 }
 
 // reserved are the names under /api/ingesta that are not databases.
-var reserved = []string{"datasets", "dead-letters", "health", "jobs"}
+var reserved = []string{"datasets", "dead-letters", "events", "health", "jobs"}
 
 // New returns the API, which serves the routes of other parts of the gateway beside its own.
 func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
@@ -94,12 +99,15 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_http_requests_total", Help: "HTTP requests answered.",
 		}, []string{"method", "route", "status"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ingesta_http_streams", Help: "Streams of events that clients listen to now.",
+		}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ingesta_http_request_duration_seconds", Help: "Time to answer HTTP requests; the clients' chosen waits count.",
+			Name: "ingesta_http_request_duration_seconds", Help: "Time to answer HTTP requests but streams; the clients' chosen waits count.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"method", "route"}),
 	}
-	parts.Registry.MustRegister(a.requests, a.durations)
+	parts.Registry.MustRegister(a.requests, a.durations, a.streams)
 	a.draining, a.startDrain = context.WithCancel(context.Background())
 	a.route(parts.Registry, routes)
 	return a, nil
@@ -136,6 +144,8 @@ func (a *API) route(registry *prometheus.Registry, routes []Route) {
 	get(auth.Read, "/api/ingesta/datasets", a.datasets)
 	get(auth.Read, "/api/ingesta/jobs", a.list)
 	get(auth.Read, "/api/ingesta/jobs/:id", a.get)
+	get(auth.Read, "/api/ingesta/jobs/:id/events", a.stream(a.jobEvents))
+	get(auth.Read, "/api/ingesta/events", a.stream(a.events))
 	handle(auth.Run, "/api/ingesta/jobs/:id/cancel", a.cancel, http.MethodPost)
 	handle(auth.Run, "/api/ingesta/jobs/:id/retry", a.retry, http.MethodPost)
 	get(auth.Read, "/api/ingesta/dead-letters", a.deadLetters)

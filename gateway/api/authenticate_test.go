@@ -47,6 +47,9 @@ var needs = map[string]string{
 	"GET /api/ingesta/health":       "ingesta:read",
 	"GET /api/ingesta/jobs":         "ingesta:read",
 	"GET /api/ingesta/jobs/:id":     "ingesta:read",
+
+	"GET /api/ingesta/events":          "ingesta:read",
+	"GET /api/ingesta/jobs/:id/events": "ingesta:read",
 }
 
 func TestEveryRouteHasItsScope(t *testing.T) {

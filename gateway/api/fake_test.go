@@ -24,9 +24,11 @@ type fakeJobs struct {
 	err    error                                    // of Get, List, Cancel and Wait
 	page   jobs.Page
 	dead   jobs.DeadLetters
-	limits []int           // of DeadLetters
-	played []string        // the letters of Replay, whose requests stand among requests
-	ends   <-chan struct{} // Wait returns the ended job when it is closed; nil: never
+	limits []int                                                                // of DeadLetters
+	played []string                                                             // the letters of Replay, whose requests stand among requests
+	ends   <-chan struct{}                                                      // Wait returns the ended job when it is closed; nil: never
+	watch  func(ctx context.Context, id string, f func(ingest.Job) error) error // nil: shows job once
+	all    func(ctx context.Context, after string, ready func(string) error, f func(jobs.Update) error) error
 	ready  error
 	health jobs.Health
 }
@@ -103,6 +105,26 @@ func (f *fakeJobs) Wait(ctx context.Context, ids []string) ([]ingest.Job, error)
 	case <-ctx.Done():
 	}
 	return waited, nil
+}
+
+func (f *fakeJobs) Watch(ctx context.Context, id string, show func(ingest.Job) error) error {
+	if f.watch != nil {
+		return f.watch(ctx, id, show)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	return show(f.job)
+}
+
+func (f *fakeJobs) WatchAll(ctx context.Context, after string, ready func(string) error, show func(jobs.Update) error) error {
+	if f.all != nil {
+		return f.all(ctx, after, ready, show)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	return ready("1-0")
 }
 
 func (f *fakeJobs) Ready(context.Context) error        { return f.ready }

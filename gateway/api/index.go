@@ -27,6 +27,8 @@ func (a *API) index(c echo.Context) error {
 			{http.MethodPost, "/api/ingesta/{database}", "export one database; 202 and a job to poll, or Prefer: wait=N"},
 			{http.MethodPost, "/api/ingesta", "export every database"},
 			{http.MethodGet, "/api/ingesta/jobs/{id}", "one job"},
+			{http.MethodGet, "/api/ingesta/jobs/{id}/events", "one job as it changes, by server-sent events"},
+			{http.MethodGet, "/api/ingesta/events", "every job that changes, by server-sent events; ?database="},
 			{http.MethodGet, "/api/ingesta/jobs", "jobs, newest first; ?database= ?status= ?limit= ?cursor="},
 			{http.MethodPost, "/api/ingesta/jobs/{id}/cancel", "cancel a job"},
 			{http.MethodPost, "/api/ingesta/jobs/{id}/retry", "a new job of what an ended one left undone"},

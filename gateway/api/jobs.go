@@ -28,21 +28,28 @@ func (a *API) get(c echo.Context) error {
 		return err
 	}
 	c.Set(jobKey, jobAttrs{job.ID, string(job.Database)})
-	body, err := json.Marshal(job)
+	body, tag, err := represent(job)
 	if err != nil {
-		return fmt.Errorf("writing a job: %w", err)
+		return err
 	}
-	body = append(body, '\n')
-	sum := sha256.Sum256(body)
-	etag := `"` + hex.EncodeToString(sum[:16]) + `"`
-
+	etag := `"` + tag + `"`
 	header := c.Response().Header()
 	header.Set(headerETag, etag)
 	header.Set(echo.HeaderCacheControl, "private, no-cache")
 	if noneMatch(c.Request().Header.Values(headerIfNoneMatch), etag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body)
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, append(body, '\n'))
+}
+
+// represent returns the job as JSON on one line, and the opaque part of its entity tag.
+func represent(job ingest.Job) (body []byte, tag string, err error) {
+	body, err = json.Marshal(job)
+	if err != nil {
+		return nil, "", fmt.Errorf("writing a job: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return body, hex.EncodeToString(sum[:16]), nil
 }
 
 // noneMatch reports whether If-None-Match names the entity tag. The comparison is the weak one,

@@ -107,7 +107,9 @@ func (a *API) record(c echo.Context, told *Problem, took time.Duration) {
 		method = "other"
 	}
 	a.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	a.durations.WithLabelValues(method, route).Observe(took.Seconds())
+	if c.Get(streamKey) == nil {
+		a.durations.WithLabelValues(method, route).Observe(took.Seconds())
+	}
 
 	attrs := []slog.Attr{
 		slog.String("method", method), slog.String("path", cut(r.URL.Path)), slog.String("route", route),

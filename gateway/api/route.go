@@ -78,6 +78,9 @@ func (a *API) add(routes []Route) {
 // stream lets a handler go on until the client leaves or the gateway is about to stop.
 func (a *API) stream(handle echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		a.streams.Inc()
+		defer a.streams.Dec()
+		c.Set(streamKey, true)
 		if err := allowForever(c); err != nil {
 			return fmt.Errorf("lifting the timeouts of a stream: %w", err)
 		}
@@ -88,6 +91,9 @@ func (a *API) stream(handle echo.HandlerFunc) echo.HandlerFunc {
 		return handle(c)
 	}
 }
+
+// streamKey marks a request in Echo's context as one that takes as long as its client listens.
+const streamKey = "stream"
 
 // need returns what the caller of the matched route must be allowed to do, and whether there is such
 // a route.
