@@ -9,11 +9,14 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/jobs"
 )
 
 // maxBody is the largest body that is read.
@@ -24,7 +27,8 @@ const maxFaults = 20
 
 // submission is the body of a request for jobs.
 type submission struct {
-	Datasets []string // nil when the body does not say
+	Datasets   []string      // nil when the body does not say
+	OnConflict jobs.Conflict // empty when the body does not say
 }
 
 // readBody returns the body of the request, nil when it is empty, or a *Problem.
@@ -96,18 +100,35 @@ func checkMediaType(header http.Header) error {
 	return nil
 }
 
-// decodeSubmission reads a body strictly. Errors are *Problem. An empty body asks for everything.
-func decodeSubmission(body []byte) (submission, error) {
+// The fields of a body that asks for jobs.
+const (
+	fieldDatasets   = "datasets"
+	fieldOnConflict = "on_conflict"
+)
+
+// decodeSubmission reads a body strictly, which may have the given fields. Errors are *Problem. An empty
+// body asks for everything.
+func decodeSubmission(body []byte, fields ...string) (submission, error) {
 	var s submission
 	if len(body) == 0 {
 		return s, nil
 	}
-	err := decodeObject(body, map[string]func(json.RawMessage) []ProblemField{
-		"datasets": func(raw json.RawMessage) (faults []ProblemField) {
-			s.Datasets, faults = decodeStrings("/datasets", raw)
-			return faults
-		},
-	})
+	readers := map[string]func(json.RawMessage) []ProblemField{}
+	for _, field := range fields {
+		switch field {
+		case fieldDatasets:
+			readers[field] = func(raw json.RawMessage) (faults []ProblemField) {
+				s.Datasets, faults = decodeStrings("/"+fieldDatasets, raw)
+				return faults
+			}
+		case fieldOnConflict:
+			readers[field] = func(raw json.RawMessage) (faults []ProblemField) {
+				s.OnConflict, faults = decodeConflict("/"+fieldOnConflict, raw)
+				return faults
+			}
+		}
+	}
+	err := decodeObject(body, readers)
 	return s, err
 }
 
@@ -181,6 +202,15 @@ func position(body []byte, offset int) string {
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	return fmt.Sprintf("line %d, column %d", line, column)
+}
+
+// decodeConflict reads what is to become of an order when another job does the same work.
+func decodeConflict(pointer string, raw json.RawMessage) (jobs.Conflict, []ProblemField) {
+	var given jobs.Conflict
+	if err := json.Unmarshal(raw, &given); err != nil || !slices.Contains(jobs.Conflicts(), given) {
+		return "", []ProblemField{{Pointer: pointer, Detail: fmt.Sprintf("must be one of the strings %v", jobs.Conflicts())}}
+	}
+	return given, nil
 }
 
 // decodeStrings reads a list of strings.

@@ -98,8 +98,6 @@ func (c contract) codes(r response) []string {
 
 // promised are operations and codes of the contract that the gateway does not have yet.
 var promised = []string{
-	"GET /api/ingesta/events",
-	"GET /api/ingesta/jobs/:id/events",
 	"GET /api/ingesta/jobs/:id/datasets/:name/download",
 	"GET /api/ingesta/datasets/:database/:name/ddl",
 	"dataset_never_exported", "dataset_not_done", "dataset_not_found", "downloads_unavailable", "rate_limited",

@@ -58,7 +58,7 @@ func FuzzDecodeSubmission(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeSubmission(body)
+		got, err := decodeSubmission(body, fieldDatasets, fieldOnConflict)
 		if err != nil {
 			told, ok := errors.AsType[*Problem](err)
 			if !ok {

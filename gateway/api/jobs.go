@@ -110,6 +110,12 @@ const (
 	largestPage = 200
 )
 
+// jobList is one page of jobs.
+type jobList struct {
+	Jobs []ingest.Job `json:"jobs"`
+	Next string       `json:"next_cursor,omitempty"`
+}
+
 // list answers GET /api/ingesta/jobs.
 func (a *API) list(c echo.Context) error {
 	values, err := queryOf(c)

@@ -209,6 +209,10 @@ func answerProblem(c echo.Context, err error) *Problem {
 func (p *Problem) prepare(header http.Header) {
 	header.Set(echo.HeaderCacheControl, "no-store")
 	header.Del(headerETag)
+	if p.Code == jobs.Conflicting && len(p.JobIDs) > 0 {
+		header.Set(echo.HeaderLocation, jobPath(p.JobIDs[0]))
+		linkJobs(header, p.JobIDs)
+	}
 	if p.challenge != "" {
 		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
 	}

@@ -18,10 +18,9 @@ import (
 // pollAfter is the Retry-After of an accepted job, in seconds.
 const pollAfter = "2"
 
-// jobList is the answer that carries several jobs.
-type jobList struct {
-	Jobs []ingest.Job `json:"jobs"`
-	Next string       `json:"next_cursor,omitempty"`
+// acceptedList is the answer to a request for several jobs.
+type acceptedList struct {
+	Jobs []acceptedJob `json:"jobs"`
 }
 
 // submit answers POST /api/ingesta/{database}.
@@ -38,12 +37,12 @@ func (a *API) submit(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeSubmission(body)
+	wanted, err := decodeSubmission(body, fieldDatasets, fieldOnConflict)
 	if err != nil {
 		return err
 	}
-	Note(c, Deed{Database: name, Datasets: wanted.Datasets})
-	receipt, err := a.accept(c, jobs.Order{Database: ingest.Database(name), Datasets: wanted.Datasets})
+	Note(c, Deed{Database: name, Datasets: wanted.Datasets, OnConflict: string(wanted.OnConflict)})
+	receipt, err := a.accept(c, jobs.Order{Database: ingest.Database(name), Datasets: wanted.Datasets, OnConflict: wanted.OnConflict})
 	if err != nil {
 		return err
 	}
@@ -58,17 +57,37 @@ func (a *API) answerAccepted(c echo.Context, receipt jobs.Receipt) error {
 	Note(c, Deed{JobIDs: []string{job.ID}, Database: string(job.Database)})
 	c.Response().Header().Set(echo.HeaderLocation, jobPath(job.ID))
 	accepted := a.await(c, receipt.Jobs)
-	return answer(c, accepted, receipt.Jobs[0])
+	return answer(c, accepted, acceptedJobs(receipt)[0])
+}
+
+// acceptedJob is a job in the answer to the request that asked for it.
+type acceptedJob struct {
+	ingest.Job
+	Deduplicated bool `json:"deduplicated,omitempty"` // another request had asked for the same work, and it is its job
+}
+
+func acceptedJobs(receipt jobs.Receipt) []acceptedJob {
+	accepted := make([]acceptedJob, len(receipt.Jobs))
+	for i, job := range receipt.Jobs {
+		accepted[i] = acceptedJob{Job: job, Deduplicated: receipt.Joined != nil && receipt.Joined[i]}
+	}
+	return accepted
 }
 
 // submitAll answers POST /api/ingesta: one job per database of the catalog.
 func (a *API) submitAll(c echo.Context) error {
-	if err := readNothing(c); err != nil {
+	body, err := readBody(c)
+	if err != nil {
 		return err
 	}
+	wanted, err := decodeSubmission(body, fieldOnConflict)
+	if err != nil {
+		return err
+	}
+	Note(c, Deed{OnConflict: string(wanted.OnConflict)})
 	var orders []jobs.Order
 	for _, db := range a.catalog.Databases() {
-		orders = append(orders, jobs.Order{Database: db.Name})
+		orders = append(orders, jobs.Order{Database: db.Name, OnConflict: wanted.OnConflict})
 	}
 	receipt, err := a.accept(c, orders...)
 	if err != nil {
@@ -81,7 +100,7 @@ func (a *API) submitAll(c echo.Context) error {
 	Note(c, Deed{JobIDs: ids})
 	linkJobs(c.Response().Header(), ids)
 	accepted := a.await(c, receipt.Jobs)
-	return answer(c, accepted, jobList{Jobs: receipt.Jobs})
+	return answer(c, accepted, acceptedList{Jobs: acceptedJobs(receipt)})
 }
 
 // accept has the orders accepted under the headers of the request.
