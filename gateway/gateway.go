@@ -88,7 +88,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 		return err
 	}
 	handler, err := api.New(cfg.API, api.Parts{
-		Guard: guard, Jobs: service, Health: service, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
+		Guard: guard, Jobs: service, Health: service, Limiter: store, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
 	}, slices.Concat(documents, dashboard.Routes())...)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ type Parts struct {
 	Guard    *auth.Guard
 	Jobs     Jobs
 	Health   Health
+	Limiter  Limiter          // may be nil when no rate is limited
 	Catalog  *catalog.Catalog // must not name a database like a route
 	Version  string
 	Registry *prometheus.Registry // metrics are registered with it, and served from it
@@ -70,6 +71,7 @@ type API struct {
 	needs      map[string]auth.Scope // by method and route; OpenToAll is a declared need too
 	refusals   map[string]func(echo.Context, *Problem) error
 	protection *http.CrossOriginProtection
+	limiter    *limiter
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	streams    prometheus.Gauge
@@ -92,8 +94,8 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 		return nil, fmt.Errorf("trusting the configured origins: %w", err)
 	}
 	a := &API{
-		protection: protection,
-		cfg:        cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
+		protection: protection, limiter: newLimiter(cfg.RateRun, cfg.RateRead, parts.Limiter, parts.Log),
+		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
 		version: parts.Version, log: parts.Log,
 		routes: map[string]bool{}, needs: map[string]auth.Scope{}, refusals: map[string]func(echo.Context, *Problem) error{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -122,7 +124,7 @@ func (a *API) route(registry *prometheus.Registry, routes []Route) {
 		_ = answerProblem(c, err) // of what fails before observe has begun: there is no log line to add it to
 	}
 	e.Pre(ignoreTrailingSlash)
-	e.Use(a.compress, a.observe, a.origins, a.authenticate)
+	e.Use(a.compress, a.observe, a.origins, a.authenticate, a.limit)
 
 	handle := func(need auth.Scope, path string, h echo.HandlerFunc, methods ...string) {
 		for _, method := range methods {

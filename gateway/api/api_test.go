@@ -119,8 +119,8 @@ func wantProblem(t *testing.T, w *httptest.ResponseRecorder, status int, code st
 	if p.RequestID == "" || p.RequestID != w.Header().Get("X-Request-Id") {
 		t.Errorf("request_id is %q, the header says %q: they must agree", p.RequestID, w.Header().Get("X-Request-Id"))
 	}
-	if retry := w.Header().Get("Retry-After"); (status == http.StatusServiceUnavailable) != (retry != "") {
-		t.Errorf("Retry-After is %q with status %d: exactly 503 carries one", retry, status)
+	if retry := w.Header().Get("Retry-After"); (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) != (retry != "") {
+		t.Errorf("Retry-After is %q with status %d: exactly 503 and 429 carry one", retry, status)
 	}
 	return p
 }

@@ -10,10 +10,15 @@ import (
 	"time"
 )
 
-// Config is how long clients may wait for the end of a job, and whom the API believes what.
+// Config is how long clients may wait for the end of a job, how much they may ask, and whom the API
+// believes what.
 type Config struct {
 	DefaultWait time.Duration `env:"INGESTA_DEFAULT_WAIT" envDefault:"0s"` // of a POST that does not say
 	MaxWait     time.Duration `env:"INGESTA_MAX_WAIT" envDefault:"5m"`     // longer wishes are cut to it
+
+	// What one caller may do: with routes that change something, and with all others.
+	RateRun  Rate `env:"INGESTA_RATE_RUN" envDefault:"20/s,burst=500"`
+	RateRead Rate `env:"INGESTA_RATE_READ" envDefault:"100/s,burst=1000"`
 
 	// Origins are those of the pages, other than the gateway's own, whose scripts may use the API.
 	Origins Origins `env:"INGESTA_CORS_ORIGINS"`

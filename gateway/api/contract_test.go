@@ -100,7 +100,7 @@ func (c contract) codes(r response) []string {
 var promised = []string{
 	"GET /api/ingesta/jobs/:id/datasets/:name/download",
 	"GET /api/ingesta/datasets/:database/:name/ddl",
-	"dataset_never_exported", "dataset_not_done", "dataset_not_found", "downloads_unavailable", "rate_limited",
+	"dataset_never_exported", "dataset_not_done", "dataset_not_found", "downloads_unavailable",
 }
 
 func documentedAPI(t *testing.T) *api.API {

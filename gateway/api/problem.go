@@ -28,6 +28,7 @@ const (
 	authUnavailable      jobs.Code = "auth_unavailable"
 	notFound             jobs.Code = "not_found"
 	methodNotAllowed     jobs.Code = "method_not_allowed"
+	rateLimited          jobs.Code = "rate_limited"
 	bodyTimeout          jobs.Code = "body_timeout"
 	bodyTooLarge         jobs.Code = "body_too_large"
 	unsupportedMediaType jobs.Code = "unsupported_media_type"
@@ -61,6 +62,8 @@ var classes = map[jobs.Code]class{
 	jobs.Over:            {http.StatusConflict, "The job is over", 0},
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", 0},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body is not JSON", 0},
+
+	rateLimited: {http.StatusTooManyRequests, "Too many requests", 0}, // each says itself when to try again
 
 	jobs.Conflicting:      {http.StatusConflict, "The same work is under way", 0},
 	jobs.NotOver:          {http.StatusConflict, "The job is not over", 0},
@@ -99,8 +102,9 @@ type Problem struct {
 	Errors    []ProblemField `json:"errors,omitempty"`
 	JobIDs    []string       `json:"job_ids,omitempty"`
 
-	challenge string // for the header WWW-Authenticate, or empty
-	cause     error
+	challenge  string // for the header WWW-Authenticate, or empty
+	retryAfter int    // seconds, where the time is not the same for all of its code
+	cause      error
 }
 
 // ProblemField is one part of the request that is at fault: exactly one of its first three
@@ -216,7 +220,7 @@ func (p *Problem) prepare(header http.Header) {
 	if p.challenge != "" {
 		header.Set(echo.HeaderWWWAuthenticate, p.challenge)
 	}
-	if after := classes[p.Code].retryAfter; after > 0 {
+	if after := max(p.retryAfter, classes[p.Code].retryAfter); after > 0 {
 		header.Set(echo.HeaderRetryAfter, strconv.Itoa(after))
 	}
 }

@@ -42,6 +42,7 @@ var settings = []string{
 	"INGESTA_UPLOAD_PART_SIZE=5MiB", "INGESTA_UPLOAD_MEMORY=20MiB",
 	"INGESTA_REDIS_IO_TIMEOUT=1s", "INGESTA_REDIS_TIMEOUT=2s",
 	"GATEWAY_HOST=127.0.0.1", "WORKER_HOST=127.0.0.1",
+	"INGESTA_RATE_RUN=off", "INGESTA_RATE_READ=off", // a soak asks more than any caller may
 }
 
 // System is a gateway and its workers, each a process of its own, with a virtual host, a key prefix
