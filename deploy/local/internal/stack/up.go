@@ -58,6 +58,7 @@ func Up(ctx context.Context, layout Layout, con *console.Console, getenv func(st
 		return err
 	}
 	con.Say("ready", "http://%s:%d, environment in %s", server.Host, chosen["gateway"], layout.Env())
+	con.Say("operate", "bin/ingesta run mysql --wait; bin/ingesta --help lists the rest")
 	return nil
 }
 
