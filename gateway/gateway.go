@@ -20,6 +20,7 @@ import (
 	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/docs"
 	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/gateway/presign"
 	"github.com/pharmavida/ingesta/gateway/web"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
@@ -87,8 +88,12 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	if err != nil {
 		return err
 	}
+	downloads, err := presign.New(ctx, cfg.Downloads)
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(cfg.API, api.Parts{
-		Guard: guard, Jobs: service, Health: service, Limiter: store, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
+		Guard: guard, Jobs: service, Health: service, Limiter: store, Downloads: downloads, Template: cfg.Jobs.KeyTemplate, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
 	}, slices.Concat(documents, dashboard.Routes())...)
 	if err != nil {
 		return err

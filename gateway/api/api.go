@@ -31,6 +31,8 @@ type Jobs interface {
 	Replay(ctx context.Context, letter string, r jobs.Request) (jobs.Receipt, error)
 	// Wait returns the jobs once all are over, or as they are when ctx ends.
 	Wait(ctx context.Context, ids []string) ([]ingest.Job, error)
+	// Exports returns the latest export of each dataset.
+	Exports(ctx context.Context) (map[ingest.Database]map[string]jobs.Exported, error)
 	// Watch shows the job as it is and after each change, until its end.
 	Watch(ctx context.Context, id string, f func(ingest.Job) error) error
 	// WatchAll shows each job that changes after the position.
@@ -46,10 +48,14 @@ type Health interface {
 
 // Parts are what the API needs of the rest of the gateway.
 type Parts struct {
-	Guard    *auth.Guard
-	Jobs     Jobs
-	Health   Health
-	Limiter  Limiter          // may be nil when no rate is limited
+	Guard   *auth.Guard
+	Jobs    Jobs
+	Health  Health
+	Limiter Limiter // may be nil when no rate is limited
+
+	Downloads Downloads
+	Template  ingest.KeyTemplate // of the keys of exports to come
+
 	Catalog  *catalog.Catalog // must not name a database like a route
 	Version  string
 	Registry *prometheus.Registry // metrics are registered with it, and served from it
@@ -58,13 +64,15 @@ type Parts struct {
 
 // API serves the routes. It is an http.Handler.
 type API struct {
-	cfg     Config
-	guard   *auth.Guard
-	jobs    Jobs
-	health  Health
-	catalog *catalog.Catalog
-	version string
-	log     *slog.Logger
+	cfg       Config
+	guard     *auth.Guard
+	jobs      Jobs
+	health    Health
+	catalog   *catalog.Catalog
+	downloads Downloads
+	template  ingest.KeyTemplate
+	version   string
+	log       *slog.Logger
 
 	echo       *echo.Echo
 	routes     map[string]bool
@@ -96,6 +104,7 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 	a := &API{
 		protection: protection, limiter: newLimiter(cfg.RateRun, cfg.RateRead, parts.Limiter, parts.Log),
 		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
+		downloads: parts.Downloads, template: parts.Template,
 		version: parts.Version, log: parts.Log,
 		routes: map[string]bool{}, needs: map[string]auth.Scope{}, refusals: map[string]func(echo.Context, *Problem) error{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -144,9 +153,11 @@ func (a *API) route(registry *prometheus.Registry, routes []Route) {
 	handle(auth.Run, "/api/ingesta/:database", a.submit, http.MethodPost)
 	get(auth.Read, "/api/ingesta/health", a.report)
 	get(auth.Read, "/api/ingesta/datasets", a.datasets)
+	get(auth.Read, "/api/ingesta/datasets/:database/:name/ddl", a.statement)
 	get(auth.Read, "/api/ingesta/jobs", a.list)
 	get(auth.Read, "/api/ingesta/jobs/:id", a.get)
 	get(auth.Read, "/api/ingesta/jobs/:id/events", a.stream(a.jobEvents))
+	get(auth.Read, "/api/ingesta/jobs/:id/datasets/:name/download", a.download)
 	get(auth.Read, "/api/ingesta/events", a.stream(a.events))
 	handle(auth.Run, "/api/ingesta/jobs/:id/cancel", a.cancel, http.MethodPost)
 	handle(auth.Run, "/api/ingesta/jobs/:id/retry", a.retry, http.MethodPost)

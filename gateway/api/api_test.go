@@ -70,7 +70,7 @@ func newGuardedAPI(t testing.TB, fake *fakeJobs, cfg api.Config, door auth.Confi
 		running.Wait()
 	})
 	a, err := api.New(cfg, api.Parts{
-		Guard: guard, Jobs: fake, Health: fake, Catalog: datasets, Version: "test", Registry: telemetry.NewRegistry(), Log: log,
+		Guard: guard, Jobs: fake, Health: fake, Downloads: fake, Template: ingest.DefaultKeyTemplate, Catalog: datasets, Version: "test", Registry: telemetry.NewRegistry(), Log: log,
 	}, routes...)
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +142,13 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{name: "no such route below a job", method: "POST", target: "/api/ingesta/jobs/" + someID + "/dance", status: 404, code: "not_found"},
 		{name: "wrong method", method: "DELETE", target: "/api/ingesta/jobs", status: 405, code: "method_not_allowed", allow: "OPTIONS, GET, HEAD"},
 		{name: "wrong method on a database", method: "GET", target: "/api/ingesta/mysql", status: 405, code: "method_not_allowed", allow: "OPTIONS, POST"},
+		{name: "statement in no dialect", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl?dialect=oracle", status: 400, code: "invalid_parameter", detail: "dialect must be one of [athena duckdb]"},
+		{name: "statement in two dialects", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl?dialect=athena&dialect=duckdb", status: 400, code: "invalid_parameter", detail: "dialect is given twice"},
+		{name: "statement of no database", method: "GET", target: "/api/ingesta/datasets/oracle/users/ddl", status: 404, code: "unknown_database"},
+		{name: "statement of no dataset", method: "GET", target: "/api/ingesta/datasets/mysql/ofertas/ddl", status: 404, code: "dataset_not_found", detail: `"ofertas" of mysql; known: users, compras`},
+		{name: "statement of what was never exported", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl", status: 409, code: "dataset_never_exported", detail: "has never been exported"},
+		{name: "download of what is no job", method: "GET", target: "/api/ingesta/jobs/42/datasets/users/download", status: 404, code: "job_not_found"},
+		{name: "download of no dataset", method: "GET", target: "/api/ingesta/jobs/" + someID + "/datasets/users/download", status: 404, code: "dataset_not_found"},
 		{name: "POST to the events", method: "POST", target: "/api/ingesta/events", status: 405, code: "method_not_allowed", allow: "OPTIONS, GET, HEAD"},
 		{name: "events of what is no job", method: "GET", target: "/api/ingesta/jobs/42/events", status: 404, code: "job_not_found"},
 		{name: "events of an unknown database", method: "GET", target: "/api/ingesta/events?database=oracle", status: 400, code: "invalid_parameter", detail: "database must be one of mongodb, mysql, postgresql"},
@@ -252,6 +259,8 @@ func TestReasonsOfJobs(t *testing.T) {
 				call(a, "GET", "/api/ingesta/jobs", ""),
 				call(a, "GET", "/api/ingesta/jobs/"+someID+"/events", ""),
 				call(a, "GET", "/api/ingesta/events", ""),
+				call(a, "GET", "/api/ingesta/datasets/mysql/users/ddl", ""),
+				call(a, "GET", "/api/ingesta/jobs/"+someID+"/datasets/users/download", ""),
 				call(a, "POST", "/api/ingesta/jobs/"+someID+"/cancel", ""),
 				call(a, "POST", "/api/ingesta/jobs/"+someID+"/retry", ""),
 				call(a, "GET", "/api/ingesta/dead-letters", ""),

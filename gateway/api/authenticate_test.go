@@ -12,6 +12,7 @@ import (
 	"github.com/pharmavida/ingesta/gateway/auth"
 	"github.com/pharmavida/ingesta/gateway/auth/authtest"
 	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
 const secret = "0123456789abcdef0123456789abcdef"
@@ -48,12 +49,16 @@ var needs = map[string]string{
 	"GET /api/ingesta/jobs":         "ingesta:read",
 	"GET /api/ingesta/jobs/:id":     "ingesta:read",
 
-	"GET /api/ingesta/events":          "ingesta:read",
-	"GET /api/ingesta/jobs/:id/events": "ingesta:read",
+	"GET /api/ingesta/events":                           "ingesta:read",
+	"GET /api/ingesta/jobs/:id/events":                  "ingesta:read",
+	"GET /api/ingesta/jobs/:id/datasets/:name/download": "ingesta:read",
+	"GET /api/ingesta/datasets/:database/:name/ddl":     "ingesta:read",
 }
 
 func TestEveryRouteHasItsScope(t *testing.T) {
-	fake := &fakeJobs{health: jobs.Health{Status: jobs.Up}}
+	fake := &fakeJobs{health: jobs.Health{Status: jobs.Up}, job: exported(), latest: map[ingest.Database]map[string]jobs.Exported{
+		ingest.MySQL: {"users": {JobID: someID, Result: exported().Results[0]}},
+	}}
 	a, _, bearer := guarded(t, fake)
 	others := map[string]string{"ingesta:run": "ingesta:read", "ingesta:read": "ingesta:run"}
 	walked := map[string]bool{}
@@ -66,7 +71,7 @@ func TestEveryRouteHasItsScope(t *testing.T) {
 			if declared, ok := a.Needs(route); !known || !ok || declared != need {
 				t.Fatalf("the route declares the need %q (%t), this test %q (%t): want both to, and the same", declared, ok, need, known)
 			}
-			target := strings.NewReplacer(":database", "mysql", "dead-letters/:id", "dead-letters/"+someLetter, ":id", someID).Replace(path)
+			target := strings.NewReplacer(":database", "mysql", ":name", "users", "dead-letters/:id", "dead-letters/"+someLetter, ":id", someID).Replace(path)
 			ask := func(headers ...string) *httptest.ResponseRecorder { return call(a, method, target, "", headers...) }
 			if need == "" {
 				if w := ask(); w.Code != 200 {

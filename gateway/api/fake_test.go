@@ -29,6 +29,8 @@ type fakeJobs struct {
 	ends   <-chan struct{}                                                      // Wait returns the ended job when it is closed; nil: never
 	watch  func(ctx context.Context, id string, f func(ingest.Job) error) error // nil: shows job once
 	all    func(ctx context.Context, after string, ready func(string) error, f func(jobs.Update) error) error
+	latest map[ingest.Database]map[string]jobs.Exported
+	signed error // of URL
 	ready  error
 	health jobs.Health
 }
@@ -125,6 +127,14 @@ func (f *fakeJobs) WatchAll(ctx context.Context, after string, ready func(string
 		return f.err
 	}
 	return ready("1-0")
+}
+
+func (f *fakeJobs) Exports(context.Context) (map[ingest.Database]map[string]jobs.Exported, error) {
+	return f.latest, f.err
+}
+
+func (f *fakeJobs) URL(_ context.Context, location, filename string) (string, time.Time, error) {
+	return "https://s3.example/" + location + "?signed&name=" + filename, created, f.signed
 }
 
 func (f *fakeJobs) Ready(context.Context) error        { return f.ready }

@@ -29,6 +29,10 @@ const (
 	notFound             jobs.Code = "not_found"
 	methodNotAllowed     jobs.Code = "method_not_allowed"
 	rateLimited          jobs.Code = "rate_limited"
+	datasetNotFound      jobs.Code = "dataset_not_found"
+	datasetNeverExported jobs.Code = "dataset_never_exported"
+	datasetNotDone       jobs.Code = "dataset_not_done"
+	downloadsUnavailable jobs.Code = "downloads_unavailable"
 	bodyTimeout          jobs.Code = "body_timeout"
 	bodyTooLarge         jobs.Code = "body_too_large"
 	unsupportedMediaType jobs.Code = "unsupported_media_type"
@@ -62,6 +66,11 @@ var classes = map[jobs.Code]class{
 	jobs.Over:            {http.StatusConflict, "The job is over", 0},
 	bodyTooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", 0},
 	unsupportedMediaType: {http.StatusUnsupportedMediaType, "The body is not JSON", 0},
+
+	datasetNotFound:      {http.StatusNotFound, "There is no such dataset", 0},
+	datasetNeverExported: {http.StatusConflict, "The dataset was never exported", 0},
+	datasetNotDone:       {http.StatusConflict, "The dataset is not done", 0},
+	downloadsUnavailable: {http.StatusServiceUnavailable, "There are no downloads", 60}, // until an operator has seen to it
 
 	rateLimited: {http.StatusTooManyRequests, "Too many requests", 0}, // each says itself when to try again
 
