@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pharmavida/ingesta/shared/config"
@@ -40,6 +41,8 @@ type Client struct {
 	base   *url.URL
 	http   *http.Client
 	object *http.Client // for what lies elsewhere: it has no token
+
+	met atomic.Bool // somebody has answered at the address
 }
 
 // New returns a client of the gateway. The error says what is wrong with the address.
@@ -174,6 +177,7 @@ func (c *Client) once(ctx context.Context, r call) (answer, error) {
 		return answer{}, c.lost(ctx, within, err)
 	}
 	defer response.Body.Close()
+	c.met.Store(true)
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return answer{}, c.lost(ctx, within, err)

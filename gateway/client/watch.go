@@ -16,7 +16,8 @@ const (
 	// silence is how long a stream may say nothing before it is taken for dead: three heartbeats.
 	silence = 45 * time.Second
 
-	// patience is how long a gateway that was there may be away before Watch gives up.
+	// patience is how long a gateway that was there may be away before Watch gives up. One that has never
+	// answered this client is not waited for: its address may be wrong.
 	patience = 3 * time.Minute
 
 	reconnectPause = 2 * time.Second // where the server asks for none
@@ -29,7 +30,7 @@ const (
 //
 // It listens to the gateway's event stream, and asks again and again where there is none.
 func (c *Client) Watch(ctx context.Context, id string, f func(ingest.Job) error) error {
-	w := &watcher{client: c, id: id, tell: f, pause: reconnectPause}
+	w := &watcher{client: c, id: id, tell: f, pause: reconnectPause, seen: time.Now()}
 	for {
 		err := w.listen(ctx)
 		switch {
@@ -60,7 +61,7 @@ type watcher struct {
 
 	lastID  string        // of the stream's last event
 	pause   time.Duration // before a reconnection
-	seen    time.Time     // when the gateway said something last; zero: never
+	seen    time.Time     // when the gateway said something last
 	over    bool          // the end was told
 	stopped error         // what tell said
 }
@@ -77,7 +78,7 @@ func (w *watcher) giveUp(err error) error {
 	if refused, ok := errors.AsType[*Problem](err); ok && !refused.temporary() {
 		return err
 	}
-	if w.seen.IsZero() || time.Since(w.seen) > patience {
+	if !w.client.met.Load() || time.Since(w.seen) > patience {
 		return err
 	}
 	return nil
@@ -107,6 +108,7 @@ func (w *watcher) listen(ctx context.Context) error {
 		return w.client.lost(ctx, within, err)
 	}
 	defer response.Body.Close()
+	w.client.met.Store(true)
 	switch {
 	case response.StatusCode == http.StatusNoContent:
 		return errNoStream // it takes the last event that we know for the end: asking tells

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -49,13 +50,15 @@ func TestWatchStream(t *testing.T) {
 	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) {
 		switch n {
 		case 1:
+			sayProblem(w, 429, "rate_limited", "")
+		case 2:
 			e := stream200(w)
 			e.job("a", ingest.Queued)
 			e.job("b", ingest.Running)
 			hangUp(w)
-		case 2:
-			sayProblem(w, 503, "redis_unavailable", "")
 		case 3:
+			sayProblem(w, 503, "redis_unavailable", "")
+		case 4:
 			e := stream200(w)
 			e.job("c", ingest.Running) // and the gateway stops
 		default:
@@ -70,11 +73,11 @@ func TestWatchStream(t *testing.T) {
 	if err != nil || !slices.Equal(states, want) {
 		t.Errorf("told %v, %v; want %v", states, err, want)
 	}
-	if ids := s.headers("Last-Event-Id"); !slices.Equal(ids, []string{"", "b", "b", "c"}) {
+	if ids := s.headers("Last-Event-Id"); !slices.Equal(ids, []string{"", "", "b", "b", "c"}) {
 		t.Errorf("it resumed after %q", ids)
 	}
-	if len(*troubles) != 3 {
-		t.Errorf("it told of %q, want the three losses", *troubles)
+	if len(*troubles) != 4 {
+		t.Errorf("it told of %q, want the four troubles", *troubles)
 	}
 	if path := s.requests[0].URL.Path; path != "/api/ingesta/jobs/"+id+"/events" {
 		t.Errorf("asked for %s", path)
@@ -109,9 +112,8 @@ func TestWatchByAsking(t *testing.T) {
 
 func TestWatchGivesUp(t *testing.T) {
 	answers := map[string]func(w http.ResponseWriter){
-		"job_not_found":     func(w http.ResponseWriter) { sayProblem(w, 404, "job_not_found", "") },
-		"unauthenticated":   func(w http.ResponseWriter) { sayProblem(w, 401, "unauthenticated", "") },
-		"redis_unavailable": func(w http.ResponseWriter) { sayProblem(w, 503, "redis_unavailable", "") }, // it never was there
+		"job_not_found":   func(w http.ResponseWriter) { sayProblem(w, 404, "job_not_found", "") },
+		"unauthenticated": func(w http.ResponseWriter) { sayProblem(w, 401, "unauthenticated", "") },
 	}
 	for code, answer := range answers {
 		t.Run(code, func(t *testing.T) {
@@ -122,6 +124,33 @@ func TestWatchGivesUp(t *testing.T) {
 				t.Errorf("told %v, %v after %d requests; want %s at once", states, err, s.asked(), code)
 			}
 		})
+	}
+}
+
+// A gateway that never was there is not waited for, unlike one that was.
+func TestWatchOfNobody(t *testing.T) {
+	s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { sayJob(w, ingest.Running) })
+	for _, met := range []bool{false, true} {
+		c, troubles := of(t, s, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if met {
+			if _, err := c.Job(ctx, id); err != nil {
+				t.Fatal(err)
+			}
+			told := c.cfg.Trouble
+			c.cfg.Trouble = func(err error, pause time.Duration) {
+				told(err, pause)
+				cancel()
+			}
+			s.Close()
+		} else {
+			c.base.Host = "127.0.0.1:1"
+		}
+		_, err := watch(ctx, c)
+		if _, lost := errors.AsType[*Unreachable](err); lost == met || len(*troubles) != map[bool]int{true: 1}[met] {
+			t.Errorf("met %t: %v, after the troubles %q", met, err, *troubles)
+		}
 	}
 }
 

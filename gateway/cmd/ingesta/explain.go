@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 
@@ -26,18 +26,23 @@ func (t *tool) explain(err error) string {
 }
 
 func (t *tool) explainUnreachable(lost *client.Unreachable) string {
-	why := lost.Cause.Error()
-	switch {
-	case errors.Is(lost.Cause, syscall.ECONNREFUSED):
-		why = "nobody listens there"
-	case errors.Is(lost.Cause, os.ErrDeadlineExceeded):
-		why = "no answer came in time"
-	}
-	said := fmt.Sprintf("cannot reach %s: %s", lost.URL, why)
-	if t.settings.url.value == "" || !strings.HasPrefix(t.settings.url.value, lost.URL) {
+	said := whyUnreachable(lost)
+	if lost.URL != strings.TrimSuffix(t.settings.url.value, "/") {
 		return said // it is not the gateway: a link of its own leads there
 	}
 	return fmt.Sprintf("%s: is the gateway running? Set --url or INGESTA_URL to its address (this one: %s)", said, t.settings.url.source)
+}
+
+// whyUnreachable says what happened, and no more.
+func whyUnreachable(lost *client.Unreachable) string {
+	switch {
+	case errors.Is(lost.Cause, syscall.ECONNREFUSED):
+		return fmt.Sprintf("cannot reach %s: nobody listens there", lost.URL)
+	case errors.Is(lost.Cause, io.EOF), errors.Is(lost.Cause, io.ErrUnexpectedEOF), errors.Is(lost.Cause, syscall.ECONNRESET):
+		return fmt.Sprintf("the connection to %s was lost", lost.URL)
+	default:
+		return fmt.Sprintf("cannot reach %s: %v", lost.URL, lost.Cause)
+	}
 }
 
 func (t *tool) explainProblem(p *client.Problem) string {

@@ -41,6 +41,8 @@ type system struct {
 	store   *jobstore.Store
 	environ []string // of the operator's program
 	vhost   string
+	cfg     gateway.Config
+	stop    func() // ends the gateway, once
 }
 
 // newSystem returns a system whose gateway is ready.
@@ -56,21 +58,28 @@ func newSystem(t *testing.T, override ...string) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() }) // nothing is under way any more
-	s := &system{t: t, store: store, vhost: cfg.Broker.VHost, environ: []string{"INGESTA_URL=http://" + cfg.Address(), "HOME=" + t.TempDir()}}
+	s := &system{t: t, store: store, vhost: cfg.Broker.VHost, environ: []string{"INGESTA_URL=http://" + cfg.Address(), "HOME=" + t.TempDir()}, cfg: cfg}
+	s.start()
+	t.Cleanup(func() { s.stop() })
+	return s
+}
 
+// start starts the gateway and returns once it is ready.
+func (s *system) start() {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- gateway.Run(ctx, cfg, slog.New(slog.DiscardHandler)) }()
-	t.Cleanup(func() {
+	go func() { ended <- gateway.Run(ctx, s.cfg, slog.New(slog.DiscardHandler)) }()
+	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the gateway ended with %v", err)
+			s.t.Errorf("the gateway ended with %v", err)
 		}
 	})
-	stacktest.Eventually(t, "the gateway is ready", func() bool {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cfg.Address()+"/ready", nil)
+	stacktest.Eventually(s.t, "the gateway is ready", func() bool {
+		request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.cfg.Address()+"/ready", nil)
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		request.Close = true
 		response, err := http.DefaultClient.Do(request)
@@ -79,7 +88,6 @@ func newSystem(t *testing.T, override ...string) *system {
 		}
 		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 	})
-	return s
 }
 
 // said is what a command line printed, and how it ended.

@@ -100,6 +100,42 @@ func TestRunAll(t *testing.T) {
 	}
 }
 
+// What is under way already is joined, or stands in the way.
+func TestConflicts(t *testing.T) {
+	s := newSystem(t)
+	first := one[ingest.Job](t, s.must("run", "mysql", "--output", "json"))
+	joined := s.ingesta("run", "mysql", "--on-conflict", "join", "--output", "json")
+	if job := one[client.Accepted](t, joined.stdout); joined.code != program.ExitOK || job.ID != first.ID || !job.Deduplicated {
+		t.Errorf("joining: %+v", joined)
+	}
+	want(t, joined.stderr, "mysql: joined job "+first.ID)
+	rejected := s.ingesta("run", "all", "--on-conflict", "reject")
+	if rejected.code != exitRefused || rejected.stdout != "" {
+		t.Errorf("rejected: %+v", rejected)
+	}
+	want(t, rejected.stderr, "`ingesta job "+first.ID+" --watch` follows it", "--on-conflict join")
+	if other := one[client.Accepted](t, s.must("run", "mysql", "--output", "json")); other.ID == first.ID || other.Deduplicated {
+		t.Errorf("without a word it is %+v, want a job more", other)
+	}
+}
+
+// A gateway that stops and comes back ends no wait.
+func TestGatewayRestarts(t *testing.T) {
+	s := newSystem(t)
+	waiting := s.begin(t.Context(), "run", "mysql", "--wait")
+	job := s.newest()
+	waiting.saysEventually(t, "mysql: queued")
+	s.stop()
+	waiting.saysEventually(t, "trying again in 2s")
+	s.start()
+	s.finish(s.claim(job), job, ingest.Success)
+	got := waiting.end()
+	if got.code != program.ExitOK {
+		t.Errorf("%+v", got)
+	}
+	want(t, got.stderr, "was lost; trying again in 2s", "mysql: success after")
+}
+
 // Who stops waiting is told that the job goes on, and it does.
 func TestInterruptedWait(t *testing.T) {
 	s := newSystem(t)

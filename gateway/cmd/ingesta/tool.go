@@ -170,7 +170,11 @@ func (t *tool) client() (*client.Client, error) {
 
 // trouble tells that something failed and is tried again.
 func (t *tool) trouble(err error, pause time.Duration) {
-	said := fmt.Sprintf("%s; trying again in %s", strings.SplitN(t.explain(err), "\n", 2)[0], pause.Round(100*time.Millisecond))
+	said := strings.SplitN(err.Error(), "\n", 2)[0]
+	if lost, ok := errors.AsType[*client.Unreachable](err); ok {
+		said = whyUnreachable(lost)
+	}
+	said = fmt.Sprintf("%s; trying again in %s", said, pause.Round(100*time.Millisecond))
 	if t.screen != nil {
 		t.screen(said)
 		return
