@@ -82,7 +82,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 		return err
 	}
 	dashboard, err := web.New(web.Parts{
-		Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Catalog: datasets,
+		Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Watcher: service, Catalog: datasets,
 		Version: telemetry.Version(), Log: log,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -33,8 +34,9 @@ type datasetEntry struct {
 	Extra    bool
 	Every    bool // every column of the table, and no export has told which those are
 	Columns  []columnEntry
+	Masked   []columnEntry // those of Columns that are
 	Withheld []ingest.Withheld
-	Last     *export
+	Last     *jobs.Exported // nil: it never was
 	MayRun   bool
 }
 
@@ -42,19 +44,21 @@ type columnEntry struct {
 	Name, Source, Type, SourceType, Mask string
 }
 
-// export is the last one of a dataset.
-type export struct {
-	JobID  string
-	Result ingest.Result
-}
-
 // datasets answers GET /datasets.
 func (v *visit) datasets() error {
+	exports, err := v.Reader.Exports(v.ctx())
+	if err != nil {
+		return err
+	}
 	data := datasetList{Digest: v.Catalog.Digest(), MayRun: v.mayRun()}
 	for _, db := range v.Catalog.Databases() {
 		shown := databaseDatasets{Name: db.Name}
 		for _, d := range db.Datasets {
-			entry := entryOf(db.Name, d, nil)
+			var last *jobs.Exported
+			if export, ever := exports[db.Name][d.Name]; ever {
+				last = &export
+			}
+			entry := entryOf(db.Name, d, last)
 			entry.MayRun = data.MayRun
 			shown.Datasets = append(shown.Datasets, entry)
 		}
@@ -63,8 +67,19 @@ func (v *visit) datasets() error {
 	return v.show(http.StatusOK, page{title: "datasets.title", nav: "datasets", template: "datasets", data: data})
 }
 
-// entryOf tells of a dataset by its last export or, when there is none, by the catalog alone.
-func entryOf(db ingest.Database, d catalog.Dataset, last *export) datasetEntry {
+// entryOf returns what the page tells of a dataset.
+func entryOf(db ingest.Database, d catalog.Dataset, last *jobs.Exported) datasetEntry {
+	entry := describe(db, d, last)
+	for _, column := range entry.Columns {
+		if column.Mask != "" {
+			entry.Masked = append(entry.Masked, column)
+		}
+	}
+	return entry
+}
+
+// describe tells of a dataset by its last export or, when there is none, by the catalog alone.
+func describe(db ingest.Database, d catalog.Dataset, last *jobs.Exported) datasetEntry {
 	entry := datasetEntry{
 		Database: db, Name: d.Name, Object: d.Object, Kind: "query", Sources: d.Sources(), Where: d.Where != "", Extra: d.Extra, Last: last,
 	}

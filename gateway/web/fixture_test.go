@@ -88,9 +88,14 @@ type fakeService struct {
 	requests []jobs.Request
 	queries  []jobs.Query
 	replayed bool
+	joined   bool
+	exports  map[ingest.Database]map[string]jobs.Exported
+	changes  chan struct{} // what watchers are told of; nil: nothing
 }
 
 func (f *fakeService) Get(_ context.Context, id string) (ingest.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, j := range f.jobs {
 		if j.ID == id {
 			return j, f.err
@@ -119,7 +124,11 @@ func (f *fakeService) Submit(_ context.Context, r jobs.Request) (jobs.Receipt, e
 		return jobs.Receipt{}, f.err
 	}
 	f.requests = append(f.requests, r)
-	return jobs.Receipt{Jobs: []ingest.Job{{ID: id("9"), Database: r.Orders[0].Database}}}, nil
+	receipt := jobs.Receipt{Jobs: []ingest.Job{{ID: id("9"), Database: r.Orders[0].Database}}}
+	if f.joined {
+		receipt.Joined = []bool{true}
+	}
+	return receipt, nil
 }
 
 func (f *fakeService) Cancel(_ context.Context, id, _ string) (ingest.Job, error) {
@@ -129,7 +138,9 @@ func (f *fakeService) Cancel(_ context.Context, id, _ string) (ingest.Job, error
 	return f.Get(nil, id) //nolint:staticcheck // it looks at no context
 }
 
-func (f *fakeService) DeadLetters(context.Context, int) (jobs.DeadLetters, error) { return f.letters, f.err }
+func (f *fakeService) DeadLetters(context.Context, int) (jobs.DeadLetters, error) {
+	return f.letters, f.err
+}
 
 func (f *fakeService) Replay(_ context.Context, _ string, r jobs.Request) (jobs.Receipt, error) {
 	f.mu.Lock()
@@ -147,13 +158,14 @@ func everything() *fakeService {
 	command := jobsOfAllKinds()[4].Command()
 	return &fakeService{
 		jobs: jobsOfAllKinds(), next: "older",
+		exports: map[ingest.Database]map[string]jobs.Exported{ingest.MySQL: {"users": {JobID: id("3"), Result: jobsOfAllKinds()[2].Results[0]}}},
 		letters: jobs.DeadLetters{Total: 12, Letters: []jobs.DeadLetter{
 			{ID: someLetter, Database: "postgresql", JobID: id("5"), Code: string(ingest.AttemptsExhausted), Reason: "failed 5 times", BuriedAt: noon, Size: 321, Replayable: true, Command: &command},
 			{ID: "ff" + someLetter[2:], Database: "mysql", Size: 5, WhyNot: &jobs.Refusal{Code: jobs.LetterUnreadable, Detail: "it is <no> command"}},
 			{ID: "ee" + someLetter[2:], Database: "mysql", Code: "of_tomorrow", Size: 5},
 		}},
 		health: jobs.Health{
-			Status: jobs.Down, Dependencies: map[string]jobs.Dependency{"redis": up, "rabbitmq": down},
+			Status: jobs.Down, DeadLetters: new(12), Dependencies: map[string]jobs.Dependency{"redis": up, "rabbitmq": down},
 			Databases: map[ingest.Database]jobs.DatabaseState{
 				ingest.MySQL: {Status: jobs.Up, Queue: &jobs.QueueState{Messages: 1, Consumers: 1}, Workers: []jobs.WorkerState{
 					{Name: "mysql.one:1", Version: "1.2.3", StartedAt: noon, Slots: 2, Busy: 1, SameCatalog: true, Source: up, Storage: up},
@@ -189,7 +201,7 @@ func newSite(t *testing.T, service *fakeService, cfg auth.Config) *site {
 	}
 	log := slog.New(slog.DiscardHandler)
 	guard := auth.New(cfg, time.Now, log)
-	w, err := New(Parts{Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Catalog: datasets, Version: "1.2.3", Log: log})
+	w, err := New(Parts{Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Watcher: service, Catalog: datasets, Version: "1.2.3", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,4 +248,34 @@ func (s *site) send(r *http.Request, headers ...string) *httptest.ResponseRecord
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	return w
+}
+
+func (f *fakeService) Exports(context.Context) (map[ingest.Database]map[string]jobs.Exported, error) {
+	return f.exports, f.err
+}
+
+// Watch tells of the job once, and then of each change until it is over.
+func (f *fakeService) Watch(ctx context.Context, _ string, tell func(ingest.Job) error) error {
+	return f.watch(ctx, func() error { return tell(ingest.Job{}) })
+}
+
+// WatchAll tells of each change.
+func (f *fakeService) WatchAll(ctx context.Context, _ string, ready func(string) error, tell func(jobs.Update) error) error {
+	if err := ready("now"); err != nil {
+		return err
+	}
+	return f.watch(ctx, func() error { return tell(jobs.Update{}) })
+}
+
+func (f *fakeService) watch(ctx context.Context, tell func() error) error {
+	for {
+		select {
+		case <-f.changes:
+			if err := tell(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }

@@ -25,7 +25,8 @@ type overview struct {
 type summary struct {
 	Up      bool
 	Down    []string // what does not work
-	Letters *int     // dead letters; nil: nobody knows
+	Letters int      // how many dead letters there are
+	Counted bool     // whether anybody could count them
 }
 
 // databaseCard is what the overview tells of one database.
@@ -129,6 +130,9 @@ func (v *visit) latest(ctx context.Context, db ingest.Database) ([]ingest.Job, e
 // summarize says what does not work.
 func summarize(h jobs.Health) summary {
 	s := summary{Up: h.Status == jobs.Up}
+	if h.DeadLetters != nil {
+		s.Letters, s.Counted = *h.DeadLetters, true
+	}
 	for name, d := range h.Dependencies {
 		if d.Status != jobs.Up {
 			s.Down = append(s.Down, name)

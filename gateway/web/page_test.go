@@ -278,7 +278,7 @@ func TestJobPageTellsEverything(t *testing.T) {
 		t.Error("a cancelled job offers a download of what was removed")
 	}
 	w = s.get("/jobs/"+id("5"), "Accept-Language: es")
-	shows(t, w, "job-error", "Falló tantas veces como se permite", "Corrige la causa", "failed 5 times")
+	shows(t, w, "job-error", "Falló tantas veces como se permite", "Corrija la causa", "failed 5 times")
 	if w = s.get("/jobs/" + id("3")); byID(t, w.Body.String(), "cancel") != nil || byID(t, w.Body.String(), "retry") != nil {
 		t.Error("a job that has succeeded can be cancelled or retried")
 	}

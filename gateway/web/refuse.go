@@ -28,21 +28,30 @@ func (v *visit) refuse(p *api.Problem, need auth.Scope) error {
 		}
 		return v.redirect("/login?" + url.Values{"next": {local(v.pageOf())}}.Encode())
 	}
-	r := refusal{Problem: p, Back: local(v.pageOf()), Title: p.Title}
+	r := refusal{Problem: p, Back: local(v.pageOf())}
 	if v.c.Request().Method == http.MethodGet {
 		r.Back = "/" // here it would fail again
 	}
 	if p.Status == http.StatusForbidden {
 		r.Scope, r.Login = need, v.Guard.Asks()
 	}
-	key := "problem." + string(p.Code)
-	if title, err := v.view.texts.say(key); err == nil {
-		r.Title = title
-	}
-	if next, err := v.view.texts.say(key + "_next"); err == nil {
-		r.Next = next
-	}
+	r.Title, r.Next = v.explain(p)
 	return v.show(p.Status, page{title: "problem.title", template: "problem", data: r})
+}
+
+// explain says what has happened and what to do about it, in words for somebody in front of a browser
+// or else in those for all callers.
+func (v *visit) explain(p *api.Problem) (title, next string) {
+	key := "problem." + string(p.Code)
+	if v.view.texts.has(key) {
+		return v.view.texts[key], v.view.texts[key+"_next"]
+	}
+	for _, kind := range api.Kinds(api.Language(v.view.language)) {
+		if kind.Code == p.Code {
+			return kind.Title, kind.Do
+		}
+	}
+	return p.Title, ""
 }
 
 // pageOf returns the address of the page that the request is for, or that its form stands on.

@@ -2,10 +2,12 @@ package web
 
 import (
 	"encoding/hex"
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -17,8 +19,12 @@ const largestForm = 64 << 10
 func (v *visit) readForm() error {
 	r := v.c.Request()
 	r.Body = http.MaxBytesReader(v.c.Response(), r.Body, largestForm)
-	if err := r.ParseForm(); err != nil {
-		return &jobs.Error{Code: jobs.UnknownDataset, Message: "the form cannot be read", Cause: err}
+	err := r.ParseForm()
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return &api.Problem{Code: "body_too_large", Detail: "the form is larger than any page of this service sends"}
+	}
+	if err != nil {
+		return &api.Problem{Code: "invalid_body", Detail: "the form cannot be read"}
 	}
 	return nil
 }
@@ -28,24 +34,27 @@ func (v *visit) run() error {
 	if err := v.readForm(); err != nil {
 		return err
 	}
-	order := jobs.Order{Database: ingest.Database(v.c.Param("database")), Datasets: v.c.Request().PostForm["dataset"]}
+	order := jobs.Order{Database: ingest.Database(v.c.Param("database")), Datasets: v.c.Request().PostForm["dataset"], OnConflict: jobs.Join}
+	api.Note(v.c, api.Deed{Database: string(order.Database), Datasets: order.Datasets, OnConflict: string(order.OnConflict)})
 	receipt, err := v.Doer.Submit(v.ctx(), v.request(order))
 	if err != nil {
 		return err
 	}
-	v.say("started")
-	return v.redirect(jobPage(receipt.Jobs[0].ID))
+	return v.follows(receipt, "started")
 }
 
 // runAll answers the form that has every database exported.
 func (v *visit) runAll() error {
 	var orders []jobs.Order
 	for _, db := range v.Catalog.Databases() {
-		orders = append(orders, jobs.Order{Database: db.Name})
+		orders = append(orders, jobs.Order{Database: db.Name, OnConflict: jobs.Join})
 	}
-	if _, err := v.Doer.Submit(v.ctx(), v.request(orders...)); err != nil {
+	api.Note(v.c, api.Deed{OnConflict: string(jobs.Join)})
+	receipt, err := v.Doer.Submit(v.ctx(), v.request(orders...))
+	if err != nil {
 		return err
 	}
+	v.note(receipt.Jobs...)
 	v.say("started_all")
 	return v.redirect("/")
 }
@@ -56,10 +65,12 @@ func (v *visit) cancel() error {
 	if err != nil {
 		return err
 	}
+	api.Note(v.c, api.Deed{JobIDs: []string{id}})
 	job, err := v.Doer.Cancel(v.ctx(), id, v.request().Traceparent)
 	if err != nil {
 		return err
 	}
+	v.note(job)
 	if job.Status.Terminal() {
 		v.say("cancelled")
 	} else {
@@ -74,12 +85,12 @@ func (v *visit) retry() error {
 	if err != nil {
 		return err
 	}
-	receipt, err := v.Doer.Submit(v.ctx(), v.request(jobs.Order{RetryOf: id}))
+	api.Note(v.c, api.Deed{JobIDs: []string{id}})
+	receipt, err := v.Doer.Submit(v.ctx(), v.request(jobs.Order{RetryOf: id, OnConflict: jobs.Join}))
 	if err != nil {
 		return err
 	}
-	v.say("retried")
-	return v.redirect(jobPage(receipt.Jobs[0].ID))
+	return v.follows(receipt, "retried")
 }
 
 // replay answers the form that makes a new job of a dead letter.
@@ -88,13 +99,37 @@ func (v *visit) replay() error {
 	if sum, err := hex.DecodeString(id); err != nil || hex.EncodeToString(sum) != id {
 		return echo.ErrNotFound
 	}
+	api.Note(v.c, api.Deed{DeadLetter: id})
 	receipt, err := v.Letters.Replay(v.ctx(), id, v.request())
 	if err != nil {
 		return err
 	}
-	v.say("replayed")
+	done := "replayed"
 	if receipt.Replayed {
-		v.say("replayed_before")
+		done = "replayed_before"
 	}
+	return v.follows(receipt, done)
+}
+
+// follows sends the visitor to the one job that a form has made, or that does the same already.
+func (v *visit) follows(receipt jobs.Receipt, done string) error {
+	v.note(receipt.Jobs...)
+	if receipt.Joined != nil && receipt.Joined[0] {
+		done = "joined"
+	}
+	v.say(done)
 	return v.redirect(jobPage(receipt.Jobs[0].ID))
+}
+
+// note tells the audit log which jobs a form has made or dealt with.
+func (v *visit) note(made ...ingest.Job) {
+	var ids []string
+	for _, job := range made {
+		ids = append(ids, job.ID)
+	}
+	deed := api.Deed{JobIDs: ids}
+	if len(made) == 1 {
+		deed.Database = string(made[0].Database)
+	}
+	api.Note(v.c, deed)
 }

@@ -16,11 +16,12 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// Reader finds jobs. Its errors, like those of the interfaces below, are *jobs.Error or what a
+// Reader finds jobs, and the latest export of each dataset. Its errors, like those of the interfaces below, are *jobs.Error or what a
 // cancelled context says.
 type Reader interface {
 	Get(ctx context.Context, id string) (ingest.Job, error)
 	List(ctx context.Context, q jobs.Query) (jobs.Page, error)
+	Exports(ctx context.Context) (map[ingest.Database]map[string]jobs.Exported, error)
 }
 
 // Doer makes jobs and ends them.
@@ -47,6 +48,7 @@ type Parts struct {
 	Doer    Doer
 	Letters Letters
 	Prober  Prober
+	Watcher Watcher
 	Catalog *catalog.Catalog
 	Version string
 	Log     *slog.Logger
@@ -84,6 +86,7 @@ func (w *Web) Routes() []api.Route {
 		w.page("/dead-letters", (*visit).letters),
 		w.page("/datasets", (*visit).datasets),
 		w.page("/system", (*visit).system),
+		{Method: http.MethodGet, Path: "/live", Need: auth.Read, Stream: true, Handle: func(c echo.Context) error { return w.receive(c).live() }},
 
 		w.form(auth.Run, "/run", (*visit).runAll),
 		w.form(auth.Run, "/run/:database", (*visit).run),

@@ -36,6 +36,15 @@ const (
 	Internal            Code = "internal"              // a defect of ours: the log has the cause
 )
 
+// Codes lists every failure.
+func Codes() []Code {
+	return []Code{
+		TableNotFound, ColumnNotFound, SourceUnavailable, SourceDenied, QueryFailed, UnsupportedType, UnknownDataset,
+		StorageUnavailable, StorageDenied, ObjectConflict,
+		AttemptsExhausted, JobStoreUnavailable, LeaseLost, JobCancelled, Shutdown, MalformedCommand, UnsupportedVersion, Internal,
+	}
+}
+
 // Error is a failure with a name. Message is safe to show to anyone who may see the job: it
 // holds no credential, address or statement. The cause is for the log alone.
 type Error struct {

@@ -1,42 +1,50 @@
 // Keeps the page fresh: the server sends elements that have changed, by their ids. Without it the page
 // is right as of its request.
 (() => {
-  const page = document.documentElement, feed = document.body.dataset.live;
-  let source, again;
+  const page = document.documentElement, byId = (id) => document.getElementById(id);
+  let source, again, heard;
   const state = (to) => { page.dataset.stream = to; };
+  const listen = (root) => {
+    for (const { id } of root.querySelectorAll('[data-part]')) {
+      if (!heard.has(id)) source.addEventListener(id, replace);
+      heard.add(id);
+    }
+  };
   const replace = ({ type, data }) => {
-    const old = document.getElementById(type);
-    const box = document.createElement('template');
+    const box = document.createElement('template'), old = byId(type), active = document.activeElement;
     box.innerHTML = data;
     const fresh = box.content.firstElementChild;
     if (!old || !fresh) return;
-    for (const open of old.querySelectorAll('details[open][id]')) {
-      const same = box.content.getElementById(open.id);
+    for (const { id } of old.querySelectorAll('details[open]')) {
+      const same = box.content.getElementById(id);
       if (same) same.open = true;
     }
-    const active = old.contains(document.activeElement) && document.activeElement;
+    const held = old.contains(active);
     old.replaceWith(fresh);
-    if (!active) return;
-    const kept = active.id && document.getElementById(active.id);
+    listen(fresh);
+    if (!held) return;
+    const kept = byId(active.id);
     if (!kept) fresh.tabIndex = -1;
     (kept || fresh).focus({ preventScroll: true });
   };
-  const stop = () => { clearTimeout(again); if (source) source.close(); source = null; };
+  const stop = () => { clearTimeout(again); if (source) source.close(); };
   const start = () => {
+    if (page.dataset.stream === 'over') return;
     stop();
-    source = new EventSource(feed);
+    heard = new Set();
+    source = new EventSource(document.body.dataset.live);
     source.onopen = () => state('open');
     source.onerror = () => {
       state('lost');
-      if (source && source.readyState === EventSource.CLOSED) again = setTimeout(start, 5000);
+      if (source.readyState === 2) again = setTimeout(start, 5000);
     };
-    for (const part of document.querySelectorAll('[data-part]')) source.addEventListener(part.id, replace);
-    source.addEventListener('announce', ({ data }) => { document.getElementById('announce').textContent = data; });
+    source.addEventListener('announce', ({ data }) => { byId('announce').textContent = data; });
     source.addEventListener('over', () => { stop(); state('over'); });
+    listen(document);
   };
   // A page that nobody sees gives its connection back: browsers keep few to one server.
-  document.addEventListener('visibilitychange', () => { if (page.dataset.stream !== 'over') document.hidden ? stop() : start(); });
+  document.addEventListener('visibilitychange', () => (document.hidden ? stop : start)());
   addEventListener('pagehide', stop);
-  addEventListener('pageshow', (event) => { if (event.persisted && page.dataset.stream !== 'over') start(); });
+  addEventListener('pageshow', ({ persisted }) => persisted && start());
   start();
 })();
