@@ -110,7 +110,7 @@ func (f *fakeService) List(_ context.Context, q jobs.Query) (jobs.Page, error) {
 	f.queries = append(f.queries, q)
 	page := jobs.Page{Next: f.next}
 	for _, j := range f.jobs {
-		if (q.Database == "" || q.Database == j.Database) && (q.Status == "" || q.Status == j.Status) {
+		if len(page.Jobs) < q.Limit && (q.Database == "" || q.Database == j.Database) && (q.Status == "" || q.Status == j.Status) {
 			page.Jobs = append(page.Jobs, j)
 		}
 	}

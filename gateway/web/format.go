@@ -62,9 +62,9 @@ func (f format) duration(d time.Duration) string {
 		return f.whole(int64(d/large)) + space + largeUnit + space + fmt.Sprintf("%02d", d%large/small) + space + smallUnit
 	}
 	switch {
-	case d < time.Hour:
+	case d.Round(time.Second) < time.Hour:
 		return pair(time.Minute, time.Second, "min", "s")
-	case d < day:
+	case d.Round(time.Minute) < day:
 		return pair(time.Hour, time.Minute, "h", "min")
 	default:
 		return pair(day, time.Hour, "d", "h")
