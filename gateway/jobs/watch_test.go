@@ -19,10 +19,16 @@ import (
 	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
+// patient are settings under which a Redis that is busy with a thousand requests is not taken for one
+// that is away.
+var patient = []string{"INGESTA_REDIS_TIMEOUT=20s", "INGESTA_REDIS_IO_TIMEOUT=20s"}
+
 // watch watches a job until its end, and hands over what it sees.
 func (f *fixture) watch(ctx context.Context, id string) (seen <-chan ingest.Job, ended <-chan error) {
 	jobs, result := make(chan ingest.Job, 100), make(chan error, 1)
 	go func() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		result <- f.Watch(ctx, id, func(job ingest.Job) error {
 			jobs <- job
 			return nil
@@ -44,7 +50,7 @@ type follower struct {
 // follow watches all jobs, and returns once it listens.
 func (f *fixture) follow(after string) *follower {
 	f.t.Helper()
-	ctx, cancel := context.WithCancel(f.t.Context())
+	ctx, cancel := context.WithTimeout(f.t.Context(), 2*patience) // longer than until waits
 	w := &follower{t: f.t, updates: make(chan jobs.Update, 1000), ended: make(chan error, 1), stop: cancel}
 	ready := make(chan string, 1)
 	go func() {
@@ -197,10 +203,12 @@ func TestWatchAll(t *testing.T) {
 // However many watch, and however much happens: a job is read four times a second, and told as often.
 func TestWatchManyOfOne(t *testing.T) {
 	const watchers = 1000
-	f := newFixture(t)
+	f := newFixture(t, patient...)
 	f.run(f.Service)
 	job := f.accept()
 	lease := f.claim(job)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
 	var mu sync.Mutex
 	calls := make([]int, watchers)
 	shared := map[*ingest.Result]bool{} // as many as readings of the job
@@ -210,12 +218,13 @@ func TestWatchManyOfOne(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	for i := range watchers {
 		watching.Go(func() {
-			err := f.Watch(t.Context(), job.ID, func(job ingest.Job) error {
+			look := sync.OnceFunc(looked.Done)
+			defer look()
+			err := f.Watch(ctx, job.ID, func(job ingest.Job) error {
+				look()
 				mu.Lock()
 				defer mu.Unlock()
-				if calls[i]++; calls[i] == 1 {
-					looked.Done()
-				}
+				calls[i]++
 				shared[&job.Results[0]] = true
 				return nil
 			})
@@ -250,7 +259,7 @@ func TestWatchManyOfOne(t *testing.T) {
 // little, and sees in the end how everything stands.
 func TestWatchAllMany(t *testing.T) {
 	const listeners, allowed = 1000, 16 << 20 // most of it the stacks of their goroutines
-	f := newFixture(t)
+	f := newFixture(t, patient...)
 	f.run(f.Service)
 	f.follow("").stop() // everything is in place
 	heap := func() uint64 {
@@ -269,7 +278,9 @@ func TestWatchAllMany(t *testing.T) {
 	for i := range listeners {
 		ends[i] = map[string]bool{}
 		listening.Go(func() {
-			err := f.WatchAll(ctx, "", func(string) error { ready.Done(); return nil }, func(u jobs.Update) error {
+			listen := sync.OnceFunc(ready.Done)
+			defer listen()
+			err := f.WatchAll(ctx, "", func(string) error { listen(); return nil }, func(u jobs.Update) error {
 				<-stuck
 				mu.Lock()
 				defer mu.Unlock()
@@ -307,15 +318,15 @@ func TestWatchAllMany(t *testing.T) {
 func TestWatchAllFallenBehind(t *testing.T) {
 	f := newFixture(t)
 	f.run(f.Service)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	ready, stuck, free := make(chan string, 1), make(chan struct{}), make(chan struct{})
+	ready, stuck, free := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var mu sync.Mutex
 	seen, positions := map[string]ingest.Status{}, []jobstore.Position{}
 	ended := make(chan error, 1)
 	var once sync.Once
 	go func() {
-		ended <- f.WatchAll(ctx, "", func(p string) error { ready <- p; return nil }, func(u jobs.Update) error {
+		ended <- f.WatchAll(ctx, "", func(string) error { close(ready); return nil }, func(u jobs.Update) error {
 			once.Do(func() { close(stuck) })
 			<-free
 			mu.Lock()
@@ -327,9 +338,17 @@ func TestWatchAllFallenBehind(t *testing.T) {
 			return nil
 		})
 	}()
-	<-ready
+	await := func(what string, happened <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-happened:
+		case err := <-ended:
+			t.Fatalf("watching ended with %v before %s", err, what)
+		}
+	}
+	await("it listened", ready)
 	first := f.accept()
-	<-stuck
+	await("it was told anything", stuck)
 	f.finish(f.claim(first))
 	var subs []jobstore.Submission
 	for i := range 1200 { // more than are kept
