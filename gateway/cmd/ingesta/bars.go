@@ -155,7 +155,7 @@ func (b *bars) elapsed(job ingest.Job) time.Duration {
 	if !job.FinishedAt.IsZero() {
 		return job.FinishedAt.Sub(job.CreatedAt)
 	}
-	return max(b.now().Sub(job.CreatedAt), 0)
+	return max(b.now().Sub(job.CreatedAt), 0).Truncate(time.Second) // fractions would only flicker
 }
 
 // state says what a dataset is at, within the room; with a bar where that has so many columns.

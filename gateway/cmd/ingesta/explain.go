@@ -47,7 +47,11 @@ func whyUnreachable(lost *client.Unreachable) string {
 
 func (t *tool) explainProblem(p *client.Problem) string {
 	var said strings.Builder
-	said.WriteString(p.Detail)
+	if p.Status == http.StatusUnauthorized && t.settings.token.value == "" {
+		said.WriteString("the gateway asks for a token, and none is set")
+	} else {
+		said.WriteString(p.Detail)
+	}
 	for i, field := range p.Errors {
 		if i > 0 { // the detail is the first one's
 			fmt.Fprintf(&said, "\n  %s %s", field.Pointer+field.Parameter+field.Header, field.Detail)

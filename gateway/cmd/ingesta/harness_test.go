@@ -42,6 +42,7 @@ type system struct {
 	environ []string // of the operator's program
 	vhost   string
 	cfg     gateway.Config
+	bucket  string
 	stop    func() // ends the gateway, once
 }
 
@@ -58,7 +59,7 @@ func newSystem(t *testing.T, override ...string) *system {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() }) // nothing is under way any more
-	s := &system{t: t, store: store, vhost: cfg.Broker.VHost, environ: []string{"INGESTA_URL=http://" + cfg.Address(), "HOME=" + t.TempDir()}, cfg: cfg}
+	s := &system{t: t, store: store, vhost: cfg.Broker.VHost, bucket: cfg.Downloads.Bucket, environ: []string{"INGESTA_URL=http://" + cfg.Address(), "HOME=" + t.TempDir()}, cfg: cfg}
 	s.start()
 	t.Cleanup(func() { s.stop() })
 	return s

@@ -151,7 +151,7 @@ func TestTokens(t *testing.T) {
 	if stranger.code != exitDenied {
 		t.Errorf("a stranger: exit %d, want %d", stranger.code, exitDenied)
 	}
-	want(t, stranger.stderr, "Set INGESTA_TOKEN", "`ingesta token` makes one")
+	want(t, stranger.stderr, "asks for a token, and none is set", "Set INGESTA_TOKEN", "`ingesta token` makes one")
 
 	mint := under(t.Context(), append(slices.Clone(s.environ), auth...), "token", "--subject", "ana", "--scope", "read", "--ttl", "10m")
 	if mint.code != program.ExitOK || strings.Count(mint.stdout, "\n") != 1 {
