@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"time"
 
+	"github.com/pharmavida/ingesta/gateway/client"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/config"
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -53,22 +54,31 @@ func run(ctx context.Context, out *screen) error {
 	}
 	defer events.close()
 
-	gateway := gateway{url: cfg.URL}
+	gateway, err := client.New(client.Config{URL: cfg.URL})
+	if err != nil {
+		return fmt.Errorf("reading INGESTA_URL: %w", err)
+	}
+	defer gateway.Close()
 	out.title("POST one ingestion for each database")
 	var jobs []ingest.Job
 	for _, database := range []ingest.Database{ingest.MongoDB, ingest.MySQL, ingest.PostgreSQL} {
-		job, err := gateway.post(ctx, database)
+		accepted, err := gateway.Run(ctx, database, client.Options{})
 		if err != nil {
-			return err
+			return fmt.Errorf("posting an ingestion (is the stack up? make status): %w", err)
 		}
-		out.linef("POST /api/ingesta/%-11s → 202  job %s", database, job.ID)
-		jobs = append(jobs, job)
+		out.linef("POST /api/ingesta/%-11s → 202  job %s", database, accepted.ID)
+		jobs = append(jobs, accepted.Job)
 	}
 
-	out.title("Poll until each has ended")
+	out.title("Watch until each has ended")
 	for i := range jobs {
-		if jobs[i], err = gateway.follow(ctx, jobs[i].ID, out.progress); err != nil {
-			return err
+		err := gateway.Watch(ctx, jobs[i].ID, func(job ingest.Job) error {
+			out.progress(job)
+			jobs[i] = job
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("watching job %s: %w", jobs[i].ID, err)
 		}
 	}
 
@@ -110,11 +120,11 @@ func run(ctx context.Context, out *screen) error {
 	}
 
 	out.title("Everything agrees. Look around")
-	out.linef("Service     %s/", cfg.URL)
+	out.linef("Dashboard   %s/", cfg.URL)
+	out.linef("API         %s/docs", cfg.URL)
+	out.linef("Terminal    bin/ingesta run mysql --wait")
 	out.linef("Files       s3://%s at %s (its credentials are in .local/env)", cfg.Lake.Bucket, cfg.Lake.Endpoint)
-	out.linef("Jobs        %s/api/ingesta/jobs", cfg.URL)
-	out.linef("Health      %s/api/ingesta/health", cfg.URL)
 	out.linef("RabbitMQ    http://%s:%d/   user %s, password %s", cfg.Broker.Host, cfg.Management, cfg.Broker.User, cfg.Broker.Password.Reveal())
-	out.linef("Try         curl -X POST '%s/api/ingesta/mysql' -H 'Prefer: wait=30'", cfg.URL)
+	out.linef("HTTP        curl -X POST '%s/api/ingesta/mysql' -H 'Prefer: wait=30'", cfg.URL)
 	return nil
 }
