@@ -35,6 +35,7 @@ type datasetResult struct {
 	Meter  meter
 	Kept   bool // its object is in S3 and stays there
 	Beaten bool // it was done, and its object was removed with the job's
+	Told   bool // why it failed is what the job says already
 }
 
 // try is one attempt of a job.
@@ -78,7 +79,7 @@ func (v *visit) jobDetails(j ingest.Job) jobDetails {
 		d.Meter = jobMeter("progress", j, now)
 	}
 	for _, r := range j.Results {
-		result := datasetResult{Result: r, JobID: j.ID}
+		result := datasetResult{Result: r, JobID: j.ID, Told: len(j.Results) == 1 && r.Code == j.Code && r.Error == j.Error}
 		switch {
 		case r.State == ingest.Exporting:
 			result.Meter = newMeter("progress-"+r.Dataset, r.Dataset, r.Rows, r.EstimatedRows, r.RowsPerSecond)

@@ -94,9 +94,16 @@ func TestEveryCodeHasItsWords(t *testing.T) {
 				t.Errorf("%s: nobody says %s.%s", language, section, name)
 			}
 		}
+		known := map[string]bool{}
 		for _, kind := range api.Kinds(api.Language(language)) {
+			known["problem."+string(kind.Code)+"_next"] = true
 			if title, next := (&visit{view: &view{language: language, texts: table}}).explain(&api.Problem{Code: kind.Code}); title == "" || next == "" {
 				t.Errorf("%s: nobody explains the problem %s", language, kind.Code)
+			}
+		}
+		for key := range table {
+			if strings.HasPrefix(key, "problem.") && strings.HasSuffix(key, "_next") && !known[key] {
+				t.Errorf("%s: there is no such problem: %s", language, key)
 			}
 		}
 	}
