@@ -15,8 +15,10 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// bindTimeout is how long RabbitMQ may take until the queue is in place.
-const bindTimeout = 15 * time.Second
+const (
+	bindTimeout = 15 * time.Second // how long RabbitMQ may take until the queue is in place
+	quietFor    = 2 * time.Second  // until people are told what they wait for
+)
 
 func (t *tool) eventsCommand() *cobra.Command {
 	bindings, limit := []string{"job.#"}, 0
@@ -32,6 +34,9 @@ func (t *tool) eventsCommand() *cobra.Command {
 		Args:        unexpected(cobra.NoArgs),
 		Annotations: map[string]string{patient: ""},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(bindings) == 0 || limit < 0 {
+				return usageError{errors.New("--bind needs a topic, and --limit no negative number")}
+			}
 			var cfg broker.Config
 			if _, err := config.Load(&cfg, t.environ("RABBITMQ_")); err != nil {
 				return usageError{fmt.Errorf("the configuration is wrong: %w", err)}
@@ -72,15 +77,23 @@ func (t *tool) listen(ctx context.Context, cfg broker.Config, bindings []string,
 			stop(err)
 		}
 	})
-	late := time.NewTimer(bindTimeout)
+	slow, late := time.NewTimer(quietFor), time.NewTimer(bindTimeout)
+	defer slow.Stop()
 	defer late.Stop()
-	select {
-	case <-bound:
-		t.note("listening to %v", bindings)
-		<-working.Done()
-	case <-late.C:
-		stop(unavailable{fmt.Errorf("RabbitMQ at %s:%d is not available: %w\nSet RABBITMQ_HOST, RABBITMQ_PORT, RABBITMQ_USER and RABBITMQ_PASSWORD", cfg.Host, cfg.Port, b.Ready(ctx))})
-	case <-working.Done():
+	for waiting := true; waiting; {
+		select {
+		case <-bound:
+			t.note("listening to %v", bindings)
+			<-working.Done()
+			waiting = false
+		case <-slow.C:
+			t.note("waiting for RabbitMQ at %s:%d", cfg.Host, cfg.Port)
+		case <-late.C:
+			stop(unavailable{fmt.Errorf("RabbitMQ at %s:%d is not available: %w\nSet RABBITMQ_HOST, RABBITMQ_PORT, RABBITMQ_USER and RABBITMQ_PASSWORD", cfg.Host, cfg.Port, b.Ready(ctx))})
+			waiting = false
+		case <-working.Done():
+			waiting = false
+		}
 	}
 	cause := context.Cause(working)
 	stop(nil)

@@ -151,11 +151,11 @@ func TestInterruptedWait(t *testing.T) {
 	}
 	want(t, got.stderr, "job "+job.ID+" goes on. Follow it: ingesta job "+job.ID+" --watch; end it: ingesta cancel "+job.ID)
 
-	late := s.ingesta("job", job.ID, "--watch", "--timeout", "300ms")
+	late := s.ingesta("job", job.ID, "--watch", "--timeout", "3s")
 	if late.code != exitTimeout {
 		t.Errorf("exit %d, want %d", late.code, exitTimeout)
 	}
-	want(t, late.stderr, "goes on", "gave up after 300ms: --timeout allows more")
+	want(t, late.stderr, "goes on", "gave up after 3s: --timeout allows more")
 }
 
 // The signal that a terminal's Ctrl-C sends does the same to the program itself.

@@ -18,8 +18,10 @@ import (
 	"github.com/pharmavida/ingesta/shared/telemetry"
 )
 
-// defaultTimeout is how long a command may take that waits for nothing.
-const defaultTimeout = 30 * time.Second
+const (
+	defaultTimeout  = 30 * time.Second // of a command that waits for nothing
+	exchangeTimeout = 20 * time.Second // of one request: longer than the slowest acceptance
+)
 
 // tool is what every command works with.
 type tool struct {
@@ -158,7 +160,7 @@ func isAboutItself(cmd *cobra.Command) bool {
 // client returns a client of the gateway that the settings name.
 func (t *tool) client() (*client.Client, error) {
 	c, err := client.New(client.Config{
-		URL: t.settings.url.value, Token: config.Secret(t.settings.token.value), Timeout: defaultTimeout,
+		URL: t.settings.url.value, Token: config.Secret(t.settings.token.value), Timeout: exchangeTimeout,
 		Agent: "ingesta/" + telemetry.Version(), Trouble: t.trouble,
 	})
 	if err != nil {

@@ -54,6 +54,8 @@ func TestExitCodes(t *testing.T) {
 		{"dead replay " + strings.Repeat("0", letterID), exitRefused, "there is no dead letter"},
 		{"download " + over.ID + " nope", exitRefused, "it has [users compras]"},
 		{"token", exitRefused, "AUTH_MODE"},
+		{"events --bind=", program.ExitUsage, "--bind needs a topic"},
+		{"dead lst", program.ExitUsage, `unknown command "lst"`},
 		{"health", exitUnavailable, ""}, // nobody works here
 	}
 	for _, tt := range tests {
