@@ -61,8 +61,12 @@ LINTER := bin/local/golangci-lint
 short: ## the tests that need no server
 	go test -short -shuffle=on ./...
 
+.PHONY: lint-api
+lint-api: ## the contracts of HTTP and the broker, by the linters of OpenAPI and AsyncAPI (from npm)
+	deploy/contract/lint.sh
+
 .PHONY: lint
-lint: ## what machines can hold of the rules: format, imports, comments, errors
+lint: lint-api ## what machines can hold of the rules: format, imports, comments, errors
 	@cd deploy/lint && echo "building the linter (some minutes the first time)" && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	$(LINTER) run ./...
 	cd deploy/local && ../../$(LINTER) run --config ../../.golangci.yml ./...
