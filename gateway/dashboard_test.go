@@ -146,6 +146,25 @@ func TestDashboardReplaysDeadLetters(t *testing.T) {
 	wantsText(t, p.open("/dead-letters"), "There are no dead letters")
 }
 
+// Without Redis there are no jobs to show; the pages say so, and show what else there is.
+func TestDashboardWithoutRedis(t *testing.T) {
+	g := start(t)
+	p := g.person()
+	g.redis.Cut()
+	for _, path := range []string{"/", "/jobs", "/datasets"} {
+		a := p.open(path)
+		if a.status != 503 || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s answers %d", path, a.status)
+		}
+		wantsText(t, a, "Redis, which holds the jobs, does not answer", "redis_unavailable", `href="/system"`)
+	}
+	a := p.open("/system")
+	wantsText(t, a, "Not working", "redis does not answer")
+	if a.status != 200 {
+		t.Errorf("the page of the system answers %d", a.status)
+	}
+}
+
 // The page of a job tells of its end by itself.
 func TestDashboardIsLive(t *testing.T) {
 	g := start(t)

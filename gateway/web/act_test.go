@@ -88,7 +88,7 @@ func TestForms(t *testing.T) {
 func TestForgedFlash(t *testing.T) {
 	s := newSite(t, everything(), auth.Config{})
 	s.cookies = []*http.Cookie{{Name: flashCookie, Value: "call 555 to win"}}
-	if w := s.get("/"); strings.Contains(w.Body.String(), "555") || strings.Contains(w.Body.String(), `id="flash"`) {
+	if w := s.get("/"); strings.Contains(w.Body.String(), "to win") || strings.Contains(w.Body.String(), `id="flash"`) {
 		t.Error("the page shows what a cookie says")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -54,16 +55,19 @@ type glimpse struct {
 
 // live answers GET /live?page=….
 func (v *visit) live() error {
+	if v.c.Request().Method == http.MethodHead { // there is a stream; nobody listens
+		return v.c.NoContent(http.StatusOK)
+	}
 	query := v.c.QueryParams()
 	switch query.Get("page") {
 	case "overview":
-		return v.follow(v.watchAll, func(ctx context.Context) (glimpse, error) {
+		return v.follow(v.ctx(), v.watchAll, func(ctx context.Context) (glimpse, error) {
 			data, err := v.overviewData(ctx)
 			return v.glimpseOfOverview(data), err
 		})
 	case "jobs":
 		q := listQueryOf(query)
-		return v.follow(v.watchAll, func(ctx context.Context) (glimpse, error) {
+		return v.follow(v.ctx(), v.watchAll, func(ctx context.Context) (glimpse, error) {
 			table, err := v.jobTable(ctx, q)
 			return v.glimpseOfTable(table), err
 		})
@@ -72,12 +76,12 @@ func (v *visit) live() error {
 		watch := func(ctx context.Context, wake func()) error {
 			return v.Watcher.Watch(ctx, id, func(ingest.Job) error { wake(); return nil })
 		}
-		return v.follow(watch, func(ctx context.Context) (glimpse, error) {
+		return v.follow(v.ctx(), watch, func(ctx context.Context) (glimpse, error) {
 			job, err := v.Reader.Get(ctx, id)
 			return v.glimpseOfJob(v.jobDetails(job)), err
 		})
 	case "system":
-		return v.follow(nil, func(ctx context.Context) (glimpse, error) {
+		return v.follow(v.ctx(), nil, func(ctx context.Context) (glimpse, error) {
 			return glimpse{parts: []part{{id: "system", template: "system-part", data: v.systemState(v.glance.look(ctx))}}}, nil
 		})
 	default:
@@ -92,8 +96,8 @@ func (v *visit) watchAll(ctx context.Context, wake func()) error {
 // follow streams what look sees whenever watch wakes it, and every now and then, until the client leaves,
 // the gateway stops or nothing changes any more. A look that fails is repeated later: the page stays as
 // it is meanwhile. Only the first one's failure is the request's.
-func (v *visit) follow(watch func(ctx context.Context, wake func()) error, look func(context.Context) (glimpse, error)) error {
-	ctx, cancel := context.WithTimeoutCause(v.ctx(), longestStream, errors.New("the stream has lasted long enough"))
+func (v *visit) follow(ctx context.Context, watch func(ctx context.Context, wake func()) error, look func(context.Context) (glimpse, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, longestStream, errors.New("the stream has lasted long enough"))
 	defer cancel()
 	now, err := look(ctx)
 	if err != nil {

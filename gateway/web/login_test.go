@@ -149,7 +149,7 @@ func TestLoginLeadsNowhereElse(t *testing.T) {
 	for next, want := range map[string]string{
 		"/jobs": "/jobs", "/jobs?a=b&c=%2F": "/jobs?a=b&c=%2F", "/": "/", "": "/", "/jobs#part": "/jobs",
 		"https://elsewhere.example": "/", "//elsewhere.example": "/", "///elsewhere.example": "/", "/\\elsewhere.example": "/", "\\\\elsewhere.example": "/",
-		"https:elsewhere.example": "/", "javascript:alert(1)": "/", "jobs": "/", "/\t/elsewhere.example": "/", "/\n/elsewhere.example": "/", " //elsewhere.example": "/",
+		"https:elsewhere.example": "/", "javascript:alert(1)": "/", "jobs": "/", "/\t/elsewhere.example": "/", "/\n/elsewhere.example": "/", "\u0020//elsewhere.example": "/",
 		"/login?next=/x": "/", "/logout": "/", "/%zz": "/", "http://user@/": "/", "/%2F/elsewhere.example": "/", "/%5Celsewhere.example": "/%5Celsewhere.example",
 	} {
 		if got := local(next); got != want {

@@ -72,7 +72,6 @@ type navEntry struct {
 	Key     string
 	Path    string
 	Current bool
-	Badge   *int // how many things wait there
 }
 
 type languageLink struct {

@@ -86,7 +86,7 @@ func (w *Web) Routes() []api.Route {
 		w.page("/dead-letters", (*visit).letters),
 		w.page("/datasets", (*visit).datasets),
 		w.page("/system", (*visit).system),
-		{Method: http.MethodGet, Path: "/live", Need: auth.Read, Stream: true, Handle: func(c echo.Context) error { return w.receive(c).live() }},
+		w.stream("/live", (*visit).live),
 
 		w.form(auth.Run, "/run", (*visit).runAll),
 		w.form(auth.Run, "/run/:database", (*visit).run),
@@ -104,6 +104,14 @@ func (w *Web) Routes() []api.Route {
 // page is a route for those who may look.
 func (w *Web) page(path string, show func(*visit) error) api.Route {
 	return w.route(http.MethodGet, auth.Read, path, show)
+}
+
+// stream is a route for the script of those pages. It is refused as programs are: a script that is sent
+// to the login gets nowhere.
+func (w *Web) stream(path string, serve func(*visit) error) api.Route {
+	r := w.page(path, serve)
+	r.Stream, r.Refuse = true, nil
+	return r
 }
 
 // form is a route that a form of a page is sent to.
