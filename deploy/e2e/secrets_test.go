@@ -272,6 +272,10 @@ func (s *secretive) ask(method, path, body, token string, header http.Header) (s
 		defer cut.Stop()
 	}
 	answer, _ = io.ReadAll(response.Body) // what came of it is what was said
+	// The one place for a token is the cookie of who has just shown it.
+	response.Header["Set-Cookie"] = slices.DeleteFunc(response.Header["Set-Cookie"], func(cookie string) bool {
+		return strings.HasPrefix(cookie, "ingesta_token=") && method == http.MethodPost && path == "/login"
+	})
 	var said bytes.Buffer
 	_ = response.Header.Write(&said) // a buffer takes everything
 	said.Write(answer)
@@ -491,7 +495,7 @@ func (s *secretive) misconfigure() {
 		"ingesta run":         {operator, []string{"run", "mysql"}, known},
 		"ingesta unknown":     {operator, []string{"run", "mysql"}, stranger},
 		"ingesta lost":        {operator, []string{"jobs", "--url", "http://u:" + s.secrets.add("password in the gateway's address") + "@127.0.0.1:1"}, known},
-		"ingesta events":      {operator, []string{"events"}, append(slices.Clone(known), "RABBITMQ_PASSWORD="+s.secrets.add("an operator's wrong password of RabbitMQ"))},
+		"ingesta events":      {operator, []string{"events", "--timeout", "2s"}, append(slices.Clone(known), "RABBITMQ_PASSWORD="+s.secrets.add("an operator's wrong password of RabbitMQ"))},
 	} {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 15*time.Second)
 		cmd := exec.CommandContext(ctx, tt.program, tt.args...)
@@ -525,11 +529,11 @@ func (s *secretive) crawl() {
 	s.t.Helper()
 	const most = 200 // pages
 	todo := []string{
-		"/", "/jobs", "/datasets", "/dead-letters", "/system", "/login", "/live", "/health", "/ready", "/metrics", "/problems",
+		"/", "/jobs", "/datasets", "/dead-letters", "/system", "/login", "/live?page=overview", "/live?page=jobs", "/live?page=system", "/health", "/ready", "/metrics", "/problems",
 		"/openapi.yaml", "/asyncapi.yaml", "/api/ingesta/health", "/api/ingesta/datasets", "/api/ingesta/jobs", "/api/ingesta/dead-letters", "/api/ingesta/events",
 	}
 	for _, id := range s.jobIDs() {
-		todo = append(todo, "/jobs/"+id, "/api/ingesta/jobs/"+id, "/api/ingesta/jobs/"+id+"/events", "/api/ingesta/jobs/"+id+"/datasets/todo/download")
+		todo = append(todo, "/jobs/"+id, "/live?page=job&id="+id, "/api/ingesta/jobs/"+id, "/api/ingesta/jobs/"+id+"/events", "/api/ingesta/jobs/"+id+"/datasets/todo/download")
 	}
 	for _, db := range testbed.Databases() {
 		todo = append(todo, "/api/ingesta/datasets/"+string(db)+"/todo/ddl")
