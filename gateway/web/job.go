@@ -76,7 +76,7 @@ func (v *visit) jobDetails(j ingest.Job) jobDetails {
 	now := v.now()
 	d := jobDetails{Job: j, Now: now, Took: took(j, now), MayRun: v.mayRun()}
 	if j.Status == ingest.Running {
-		d.Meter = jobMeter("progress", j, now)
+		d.Meter = jobMeter("progress", j)
 	}
 	for _, r := range j.Results {
 		result := datasetResult{Result: r, JobID: j.ID, Told: len(j.Results) == 1 && r.Code == j.Code && r.Error == j.Error}

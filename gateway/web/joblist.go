@@ -39,7 +39,7 @@ func rowsOf(list []ingest.Job, now time.Time) []jobRow {
 	for i, j := range list {
 		rows[i] = jobRow{Job: j, Took: took(j, now)}
 		if j.Status == ingest.Running {
-			rows[i].Meter = jobMeter("progress-"+j.ID, j, now)
+			rows[i].Meter = jobMeter("progress-"+j.ID, j)
 		}
 	}
 	return rows

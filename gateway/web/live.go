@@ -290,7 +290,7 @@ func (v *visit) stateOf(j ingest.Job) string {
 	state := string(j.Database) + ": " + v.view.texts["status."+string(j.Status)]
 	if j.Status == ingest.Running {
 		const step = 25
-		if m := jobMeter("", j, v.now()); m.Percent >= step {
+		if m := jobMeter("", j); m.Percent >= step {
 			state += " " + v.view.format.percent(m.Percent/step*step)
 		}
 	}

@@ -32,15 +32,12 @@ func newMeter(id, label string, rows, estimated int64, rate float64) meter {
 
 // jobMeter is the meter of a running job. The guesses of datasets that have yet to begin are not made,
 // so that the bar of a job can fall back when the next one begins.
-func jobMeter(id string, j ingest.Job, now time.Time) meter {
+func jobMeter(id string, j ingest.Job) meter {
 	var rate float64
 	for _, r := range j.Results {
 		if r.State == ingest.Exporting {
 			rate += r.RowsPerSecond
 		}
-	}
-	if elapsed := now.Sub(j.StartedAt).Seconds(); rate == 0 && j.Progress.Rows > 0 && elapsed > 0 && !j.StartedAt.IsZero() {
-		rate = float64(j.Progress.Rows) / elapsed
 	}
 	return newMeter(id, string(j.Database), j.Progress.Rows, j.Progress.EstimatedRows, rate)
 }

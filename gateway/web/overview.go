@@ -93,7 +93,7 @@ func (v *visit) overviewData(ctx context.Context) (overview, error) {
 			}
 		}
 		if card.Current != nil {
-			card.Meter = jobMeter("progress-"+string(db.Name), *card.Current, now)
+			card.Meter = jobMeter("progress-"+string(db.Name), *card.Current)
 		}
 		if len(over) > 0 {
 			card.Last = &over[0]
