@@ -126,7 +126,7 @@ func (a *API) endStream(c echo.Context, stream *EventStream, err error) error {
 	}
 	stream.Close()
 	if c.Request().Context().Err() != nil {
-		return nil
+		err = nil
 	}
 	return err
 }

@@ -206,7 +206,7 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestDrainEndsStreams(t *testing.T) {
-	a, logs := newAPI(t, &fakeJobs{all: neverEnding}, api.Config{})
+	a, _ := newAPI(t, &fakeJobs{all: neverEnding}, api.Config{})
 	answered := make(chan *httptest.ResponseRecorder)
 	go func() { answered <- call(a, http.MethodGet, "/api/ingesta/events", "") }()
 	a.Drain()
@@ -225,7 +225,7 @@ func TestDrainEndsStreams(t *testing.T) {
 		},
 		watch: func(ctx context.Context, _ string, _ func(ingest.Job) error) error { return ctx.Err() },
 	}
-	a, logs = newAPI(t, away, api.Config{})
+	a, logs := newAPI(t, away, api.Config{})
 	a.Drain()
 	for _, target := range []string{"/api/ingesta/events", "/api/ingesta/jobs/" + someID + "/events"} {
 		if w := call(a, http.MethodGet, target, ""); w.Code != http.StatusOK || w.Body.String() != beginning {
@@ -267,7 +267,7 @@ func TestSlowListener(t *testing.T) {
 		if err := serving.Close(); err != nil {
 			t.Error(err)
 		}
-		<-stopped
+		_ = <-stopped // what the server says of its being closed
 		if strings.Contains(logs.String(), "ERROR") {
 			t.Errorf("a slow client is no failure of ours: %s", logs)
 		}

@@ -43,8 +43,8 @@ type Update struct {
 	Position string // of its latest transition; empty for progress
 }
 
-// ErrPositionLost: the history of transitions does not reach back to the position. List the jobs
-// anew, and watch from now on.
+// ErrPositionLost is the error when the history of transitions does not reach back to the position. List
+// the jobs anew, and watch from now on.
 var ErrPositionLost = jobstore.ErrPositionLost
 
 // WatchAll calls f with each job that changes, at most four times a second for each: from now on or,

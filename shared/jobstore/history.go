@@ -25,8 +25,8 @@ func (p Position) parts() (ms, seq uint64, ok bool) {
 	return ms, seq, msErr == nil && seqErr == nil
 }
 
-// ErrPositionLost: the history does not reach back to the position any more, or never had it. What
-// happened since is not known.
+// ErrPositionLost is the error when the history does not reach back to the position any more, or never
+// had it. What happened since is not known.
 var ErrPositionLost = errors.New("the history does not reach back to this position")
 
 // Now returns the position of the latest transition.
