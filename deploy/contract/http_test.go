@@ -18,8 +18,6 @@ import (
 var excused = map[string]string{
 	"500": "a defect of the gateway, which there should be none of",
 	"408": "the gateway waits 30 seconds for a body; its own tests send one slowly",
-
-	"describeDataset": "it is promised", "downloadDataset": "it is promised",
 }
 
 // oneDatabase is a catalog whose jobs the test's one worker can all do.
@@ -106,6 +104,7 @@ func operations() map[string]string {
 		"GET /api/ingesta/jobs": "read", "GET " + nobody: "read", "GET /api/ingesta/health": "read", "GET /api/ingesta/datasets": "read",
 		"GET /api/ingesta/dead-letters": "read",
 		"GET " + nobody + "/events":     "read", "GET /api/ingesta/events": "read",
+		"GET " + nobody + "/datasets/users/download": "read", "GET /api/ingesta/datasets/mysql/users/ddl": "read",
 	}
 }
 
@@ -187,6 +186,7 @@ func queued(g *caller) {
 	g.wants(400, "GET", "/api/ingesta/jobs?cursor=none", "")
 
 	follow(g, job)
+	g.wants(409, "GET", "/api/ingesta/datasets/mysql/users/ddl", "")
 	conflicts(g)
 	g.wants(200, "GET", "/api/ingesta/datasets", "", named)
 	g.wants(503, "GET", "/api/ingesta/health", "", named) // there is no worker yet
@@ -273,6 +273,7 @@ func worked(g *caller, s *system) {
 		g.t.Errorf("the job ends as %s, want partial: %s", job.Status, partial.body)
 	}
 	g.wants(200, "GET", partial.header.Get("Location"), "")
+	files(g, done.header.Get("Location"), partial.header.Get("Location"))
 	g.wants(200, "POST", partial.header.Get("Location")+"/retry", "", wait)
 	g.wants(200, "POST", "/api/ingesta", "", wait)
 	g.wants(200, "GET", "/api/ingesta/jobs", "")
@@ -294,6 +295,20 @@ func worked(g *caller, s *system) {
 		}
 		return false
 	})
+}
+
+// files asks for those of jobs that are over, and how to read them.
+func files(g *caller, done, partial string) {
+	g.wants(307, "GET", done+"/datasets/users/download", "", named)
+	g.wants(409, "GET", partial+"/datasets/gone/download", "")
+	g.wants(404, "GET", done+"/datasets/gone/download", "")
+	g.wants(404, "GET", nobody+"/datasets/users/download", "")
+	for _, dialect := range []string{"athena", "duckdb"} {
+		g.wants(200, "GET", "/api/ingesta/datasets/mysql/users/ddl?dialect="+dialect, "", named)
+	}
+	g.wants(400, "GET", "/api/ingesta/datasets/mysql/users/ddl?dialect=oracle", "")
+	g.wants(404, "GET", "/api/ingesta/datasets/mysql/none/ddl", "")
+	g.wants(404, "GET", "/api/ingesta/datasets/oracle/users/ddl", "")
 }
 
 // limited asks a gateway that allows little.

@@ -485,7 +485,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Dé el request_id a quienes operan el servicio: el registro tiene la causa bajo ese identificador.",
 		},
 	},
-	"job_conflict": {
+	jobs.Conflicting: {
 		text{
 			means: "The same work is queued or running already, and the request asked to be refused in that case.",
 			why:   "on_conflict is reject, and a job of the same database, datasets and catalog is not over yet.",
@@ -498,7 +498,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Siga los trabajos que nombran job_ids y las cabeceras Link. Para compartir ese trabajo en vez de ser rechazado, pida con on_conflict: join.",
 		},
 	},
-	"dataset_not_found": {
+	datasetNotFound: {
 		text{
 			means: "There is no dataset of this name in this place.",
 			why:   "The name is misspelled, or the job was asked for other datasets.",
@@ -511,7 +511,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Use un nombre que la respuesta dé como conocido, uno de los resultados del trabajo, o uno de GET /api/ingesta/datasets.",
 		},
 	},
-	"dataset_not_done": {
+	datasetNotDone: {
 		text{
 			means: "The dataset has no file to download.",
 			why:   "It is still being exported, or its export failed, or the job was cancelled.",
@@ -524,7 +524,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Mire el trabajo: cuando el conjunto esté terminado, pídalo de nuevo. Si falló, el trabajo dice por qué, y un reintento lo exporta otra vez.",
 		},
 	},
-	"downloads_unavailable": {
+	downloadsUnavailable: {
 		text{
 			means: "This gateway cannot make links to files.",
 			why:   "It was started without the settings of S3.",
@@ -537,7 +537,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Lea el archivo con cualquier cliente de S3: su dirección es la url del conjunto en el trabajo. El operador debe dar al servicio AWS_BUCKET_NAME y credenciales.",
 		},
 	},
-	"dataset_never_exported": {
+	datasetNeverExported: {
 		text{
 			means: "The types of the dataset's columns are not known yet, so no statement can be written.",
 			why:   "No job has exported it since the service can remember; the types are those of an export.",
@@ -563,7 +563,7 @@ var explanations = map[jobs.Code]explanation{
 			do:    "Abra el panel en su propia dirección. El operador puede añadir el origen de una página autorizada a los orígenes CORS configurados.",
 		},
 	},
-	"rate_limited": {
+	rateLimited: {
 		text{
 			means: "The caller has asked more often than it may.",
 			why:   "Each caller has an allowance for each kind of request, which fills up again with time. RateLimit and RateLimit-Policy tell how much.",
