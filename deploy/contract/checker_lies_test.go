@@ -73,6 +73,7 @@ func TestLiesAreNoticed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer response.Body.Close()
 			if got, err := io.ReadAll(response.Body); err != nil || string(got) != tt.answer.body {
 				t.Errorf("the caller receives %s (%v), want the answer as it was", got, err)
 			}

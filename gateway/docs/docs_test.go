@@ -34,7 +34,7 @@ func serve(t *testing.T) *echo.Echo {
 	return e
 }
 
-func get(t *testing.T, e *echo.Echo, path string, headers ...string) *http.Response {
+func get(t *testing.T, e *echo.Echo, path string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -42,16 +42,7 @@ func get(t *testing.T, e *echo.Echo, path string, headers ...string) *http.Respo
 	}
 	recorder := httptest.NewRecorder()
 	e.ServeHTTP(recorder, request)
-	return recorder.Result()
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	text, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return recorder
 }
 
 func TestDocumentsHaveTags(t *testing.T) {
@@ -62,15 +53,15 @@ func TestDocumentsHaveTags(t *testing.T) {
 		"/docs/assets/swagger-ui.css": "text/css; charset=utf-8", "/docs/assets/swagger.js": "text/javascript; charset=utf-8",
 	} {
 		first := get(t, e, path)
-		if first.StatusCode != http.StatusOK || first.Header.Get("Content-Type") != contentType || first.Header.Get("Cache-Control") == "" {
-			t.Errorf("%s is answered with %s, %v; want 200, %s and a Cache-Control", path, first.Status, first.Header, contentType)
+		if first.Code != http.StatusOK || first.Header().Get("Content-Type") != contentType || first.Header().Get("Cache-Control") == "" {
+			t.Errorf("%s is answered with %d, %v; want 200, %s and a Cache-Control", path, first.Code, first.Header(), contentType)
 		}
-		again := get(t, e, path, "If-None-Match", `"other", W/`+first.Header.Get("ETag"))
-		if again.StatusCode != http.StatusNotModified || body(t, again) != "" {
-			t.Errorf("%s with the tag of the answer before is answered with %s, want 304", path, again.Status)
+		again := get(t, e, path, "If-None-Match", `"other", W/`+first.Header().Get("ETag"))
+		if again.Code != http.StatusNotModified || again.Body.String() != "" {
+			t.Errorf("%s with the tag of the answer before is answered with %d, want 304", path, again.Code)
 		}
 	}
-	if !strings.Contains(body(t, get(t, e, "/openapi.json")), `"openapi":"3.1.0"`) {
+	if !strings.Contains(get(t, e, "/openapi.json").Body.String(), `"openapi":"3.1.0"`) {
 		t.Error("/openapi.json is not the contract")
 	}
 }
@@ -79,8 +70,8 @@ func TestCompressedAssets(t *testing.T) {
 	e := serve(t)
 	const path = "/docs/assets/redoc.standalone.js"
 	zipped := get(t, e, path, "Accept-Encoding", "br, gzip;q=0.8")
-	if zipped.Header.Get("Content-Encoding") != "gzip" || zipped.Header.Get("Vary") != "Accept-Encoding" {
-		t.Fatalf("who takes gzip is answered with %v", zipped.Header)
+	if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("Vary") != "Accept-Encoding" {
+		t.Fatalf("who takes gzip is answered with %v", zipped.Header())
 	}
 	reader, err := gzip.NewReader(zipped.Body)
 	if err != nil {
@@ -92,10 +83,10 @@ func TestCompressedAssets(t *testing.T) {
 	}
 	for _, takes := range []string{"", "identity", "gzip;q=0", "gzip; q=0.000"} {
 		plain := get(t, e, path, "Accept-Encoding", takes)
-		if plain.Header.Get("Content-Encoding") != "" || body(t, plain) != string(unzipped) {
-			t.Errorf("who takes %q is not answered with the plain file: %v", takes, plain.Header)
+		if plain.Header().Get("Content-Encoding") != "" || plain.Body.String() != string(unzipped) {
+			t.Errorf("who takes %q is not answered with the plain file: %v", takes, plain.Header())
 		}
-		if plain.Header.Get("ETag") == zipped.Header.Get("ETag") {
+		if plain.Header().Get("ETag") == zipped.Header().Get("ETag") {
 			t.Error("two forms of a file share a tag")
 		}
 	}
@@ -111,12 +102,12 @@ func TestPagesAreStrict(t *testing.T) {
 	e := serve(t)
 	for _, path := range []string{"/docs", "/redoc", "/problems", "/problems/job_over"} {
 		r := get(t, e, path)
-		policy := r.Header.Get("Content-Security-Policy")
+		policy := r.Header().Get("Content-Security-Policy")
 		if !strings.HasPrefix(policy, "default-src 'none';") || !strings.Contains(policy, "frame-ancestors 'none'") ||
 			strings.Contains(policy, "script-src 'self' ") || strings.Contains(policy, "unsafe-eval") || strings.Contains(policy, "http") {
 			t.Errorf("the policy of %s is %q", path, policy)
 		}
-		page := body(t, r)
+		page := r.Body.String()
 		if found := foreign.FindString(page); found != "" {
 			t.Errorf("%s asks another host: %s", path, found)
 		}
@@ -124,8 +115,8 @@ func TestPagesAreStrict(t *testing.T) {
 			t.Errorf("%s has script or style of its own: %s", path, found)
 		}
 		for _, asset := range regexp.MustCompile(`"(/docs/assets/[^"]+)"`).FindAllStringSubmatch(page, -1) {
-			if found := get(t, e, asset[1]); found.StatusCode != http.StatusOK {
-				t.Errorf("%s needs %s, which is answered with %s", path, asset[1], found.Status)
+			if found := get(t, e, asset[1]); found.Code != http.StatusOK {
+				t.Errorf("%s needs %s, which is answered with %d", path, asset[1], found.Code)
 			}
 		}
 	}
@@ -143,21 +134,21 @@ func TestProblemPages(t *testing.T) {
 		{"application/problem+json, application/json", "es", `"title":"El trabajo ya terminó"`},
 	} {
 		r := get(t, e, "/problems/job_over", "Accept", tt.accept, "Accept-Language", tt.language)
-		if text := body(t, r); r.StatusCode != http.StatusOK || !strings.Contains(text, tt.wants) {
-			t.Errorf("who accepts %q in %q is answered with %s, want %s in\n%s", tt.accept, tt.language, r.Status, tt.wants, text)
+		if text := r.Body.String(); r.Code != http.StatusOK || !strings.Contains(text, tt.wants) {
+			t.Errorf("who accepts %q in %q is answered with %d, want %s in\n%s", tt.accept, tt.language, r.Code, tt.wants, text)
 		}
 	}
-	if r := get(t, e, "/problems/no_such_thing"); r.StatusCode != http.StatusNotFound {
-		t.Errorf("a problem that does not exist is answered with %s, want 404", r.Status)
+	if r := get(t, e, "/problems/no_such_thing"); r.Code != http.StatusNotFound {
+		t.Errorf("a problem that does not exist is answered with %d, want 404", r.Code)
 	}
 }
 
 // The index leads to every kind of problem.
 func TestProblemIndex(t *testing.T) {
 	e := serve(t)
-	page := body(t, get(t, e, "/problems"))
+	page := get(t, e, "/problems").Body.String()
 	var index struct{ Problems []api.Kind }
-	if err := json.Unmarshal([]byte(body(t, get(t, e, "/problems", "Accept", "application/json"))), &index); err != nil {
+	if err := json.Unmarshal([]byte(get(t, e, "/problems", "Accept", "application/json").Body.String()), &index); err != nil {
 		t.Fatal(err)
 	}
 	if len(index.Problems) != len(api.Kinds(api.English)) {
@@ -167,8 +158,8 @@ func TestProblemIndex(t *testing.T) {
 		if !strings.Contains(page, `<a href="`+kind.Type+`">`) {
 			t.Errorf("the page does not lead to %s", kind.Type)
 		}
-		if r := get(t, e, kind.Type); r.StatusCode != http.StatusOK {
-			t.Errorf("%s is answered with %s", kind.Type, r.Status)
+		if r := get(t, e, kind.Type); r.Code != http.StatusOK {
+			t.Errorf("%s is answered with %d", kind.Type, r.Code)
 		}
 	}
 }
@@ -177,11 +168,11 @@ func TestProblemIndex(t *testing.T) {
 func TestAssetsAreFew(t *testing.T) {
 	e := serve(t)
 	for _, name := range []string{"VERSION", "swagger-ui.css.gz", "..%2Fpage.html", "page.html"} {
-		if r := get(t, e, "/docs/assets/"+name); r.StatusCode != http.StatusNotFound {
-			t.Errorf("asset %s is answered with %s, want 404", name, r.Status)
+		if r := get(t, e, "/docs/assets/"+name); r.Code != http.StatusNotFound {
+			t.Errorf("asset %s is answered with %d, want 404", name, r.Code)
 		}
 	}
-	if text := body(t, get(t, e, "/docs/assets/swagger-ui.LICENSE.txt")); !bytes.Contains([]byte(text), []byte("Apache License")) {
+	if text := get(t, e, "/docs/assets/swagger-ui.LICENSE.txt").Body.String(); !bytes.Contains([]byte(text), []byte("Apache License")) {
 		t.Error("the licence of Swagger UI is not shown")
 	}
 }

@@ -40,7 +40,7 @@ func (f *file) decompress(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("decompressing a file: %w", err)
 	}
-	if _, err := io.Copy(w, reader); err != nil { //nolint:gosec // it is our own
+	if _, err := io.Copy(w, reader); err != nil {
 		return fmt.Errorf("decompressing a file: %w", err)
 	}
 	return nil
