@@ -41,6 +41,9 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // answerError answers the error in the way of its route.
 func (a *API) answerError(c echo.Context, err error) *Problem {
 	refuse := a.refusals[routeName(c)]
+	if _, declared := a.needs[routeName(c)]; !declared && wantsPage(c.Request()) {
+		refuse = a.refusals[http.MethodGet+" "+home]
+	}
 	if refuse == nil || c.Response().Committed {
 		return answerProblem(c, err)
 	}

@@ -44,6 +44,13 @@ func wantsIndex(r *http.Request) bool {
 	return false
 }
 
+// wantsPage reports whether somebody in front of a browser asks for a page: they get to know as people
+// do that there is none.
+func wantsPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !strings.HasPrefix(r.URL.Path, "/api/") &&
+		strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
+}
+
 // add registers the routes of other parts. Where one is at the home path, the service index is left
 // to those who ask for JSON.
 func (a *API) add(routes []Route) {

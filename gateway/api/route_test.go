@@ -69,6 +69,17 @@ func TestRoutesOfOthersAreGuarded(t *testing.T) {
 			t.Errorf("%s answers %q, want %q", path, got, want+" mine")
 		}
 	}
+	for path, want := range map[string]string{
+		"/nowhere": "401 refused: unauthenticated mine", "/api/ingesta/nowhere/at/all": `401 {"type"`,
+	} {
+		w := call(a, "GET", path, "", "X-Request-Id: mine", "Accept: text/html,*/*;q=0.8")
+		if got := strconv.Itoa(w.Code) + " " + w.Body.String(); !strings.HasPrefix(got, want) {
+			t.Errorf("a browser that asks for %s gets %q, want %q", path, got, want)
+		}
+		if w := call(a, "GET", path, ""); !strings.HasPrefix(w.Body.String(), "{") {
+			t.Errorf("a program that asks for %s gets %q, want JSON", path, w.Body)
+		}
+	}
 	if w := call(a, "GET", "/", "", "Accept: application/json"); w.Code != http.StatusOK {
 		t.Errorf("the service index answers %d to a stranger, want 200", w.Code)
 	}

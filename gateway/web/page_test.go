@@ -284,6 +284,15 @@ func TestJobPageTellsEverything(t *testing.T) {
 	}
 }
 
+func TestPathsThatLeadNowhere(t *testing.T) {
+	s := newSite(t, everything(), auth.Config{})
+	for path, code := range map[string]string{"/nowhere": "not_found", "/jobs/a/b/c": "not_found", "/run/mysql": "method_not_allowed"} {
+		w := s.get(path, "Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language: es")
+		checkPage(t, w, "es")
+		shows(t, w, "problem-code", code)
+	}
+}
+
 func TestAssets(t *testing.T) {
 	s := newSite(t, everything(), closed)
 	w := s.get("/login")
