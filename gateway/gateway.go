@@ -92,7 +92,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	if err != nil {
 		return err
 	}
-	handler, err := api.New(cfg.API, api.Parts{
+	handler, err := api.New(cfg.API, api.Parts{ //nolint:contextcheck // streams have the contexts of their requests
 		Guard: guard, Jobs: service, Health: service, Limiter: store, Downloads: downloads, Template: cfg.Jobs.KeyTemplate, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
 	}, slices.Concat(documents, dashboard.Routes())...)
 	if err != nil {

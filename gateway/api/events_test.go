@@ -267,7 +267,9 @@ func TestSlowListener(t *testing.T) {
 		if err := serving.Close(); err != nil {
 			t.Error(err)
 		}
-		_ = <-stopped // what the server says of its being closed
+		if err := <-stopped; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the server ended with %v", err)
+		}
 		if strings.Contains(logs.String(), "ERROR") {
 			t.Errorf("a slow client is no failure of ours: %s", logs)
 		}

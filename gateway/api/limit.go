@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,7 @@ func (a *API) limit(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		header := c.Response().Header()
 		header.Set(headerRateLimitPolicy, class.policy)
-		header.Set(headerRateLimit, fmt.Sprintf(`%q;r=%d;t=%d`, name, allowance.Remaining, seconds(allowance.Reset)))
+		header.Set(headerRateLimit, `"`+name+`";r=`+strconv.Itoa(allowance.Remaining)+";t="+strconv.Itoa(seconds(allowance.Reset)))
 		if allowance.Allowed {
 			return next(c)
 		}
