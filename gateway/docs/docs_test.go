@@ -148,7 +148,7 @@ func TestProblemIndex(t *testing.T) {
 	e := serve(t)
 	page := get(t, e, "/problems").Body.String()
 	var index struct{ Problems []api.Kind }
-	if err := json.Unmarshal([]byte(get(t, e, "/problems", "Accept", "application/json").Body.String()), &index); err != nil {
+	if err := json.Unmarshal(get(t, e, "/problems", "Accept", "application/json").Body.Bytes(), &index); err != nil {
 		t.Fatal(err)
 	}
 	if len(index.Problems) != len(api.Kinds(api.English)) {
