@@ -1,5 +1,5 @@
 // Package gateway wires the gateway together: configuration, the guard at the door, job store, broker,
-// jobs and the HTTP API on one port. It decides nothing but the order of starting and stopping; each part is
+// jobs, and on one port the HTTP API, its documents and the dashboard. It decides nothing but the order of starting and stopping; each part is
 // documented where it lives.
 package gateway
 
@@ -10,18 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/auth"
-	"github.com/pharmavida/ingesta/gateway/docs"
 	"github.com/pharmavida/ingesta/gateway/jobs"
-	"github.com/pharmavida/ingesta/gateway/presign"
-	"github.com/pharmavida/ingesta/gateway/web"
 	"github.com/pharmavida/ingesta/shared/broker"
 	"github.com/pharmavida/ingesta/shared/catalog"
 	"github.com/pharmavida/ingesta/shared/config"
@@ -77,24 +72,7 @@ func serve(ctx context.Context, cfg Config, listener net.Listener, log *slog.Log
 	registry := telemetry.NewRegistry()
 	service := jobs.New(cfg.Jobs, store, messages, datasets, registry, log)
 	guard := auth.New(cfg.Auth, time.Now, log)
-	documents, err := docs.Routes()
-	if err != nil {
-		return err
-	}
-	dashboard, err := web.New(web.Parts{
-		Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Watcher: service, Catalog: datasets,
-		Version: telemetry.Version(), Log: log,
-	})
-	if err != nil {
-		return err
-	}
-	downloads, err := presign.New(ctx, cfg.Downloads)
-	if err != nil {
-		return err
-	}
-	handler, err := api.New(cfg.API, api.Parts{ //nolint:contextcheck // streams have the contexts of their requests
-		Guard: guard, Jobs: service, Health: service, Limiter: store, Downloads: downloads, Template: cfg.Jobs.KeyTemplate, Catalog: datasets, Version: telemetry.Version(), Registry: registry, Log: log,
-	}, slices.Concat(documents, dashboard.Routes())...)
+	handler, err := newHandler(ctx, cfg, parts{guard: guard, service: service, store: store, datasets: datasets, registry: registry, log: log})
 	if err != nil {
 		return err
 	}
