@@ -476,6 +476,30 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// All gateways count together, and somebody who asks too much makes no job.
+func TestRates(t *testing.T) {
+	g := start(t, "INGESTA_RATE_RUN=1/h,burst=3")
+	other := start(t, "INGESTA_RATE_RUN=1/h,burst=3", "RABBITMQ_VHOST="+g.vhost, "INGESTA_REDIS_PREFIX="+g.vhost)
+	for i, gateway := range []*running{g, other, g} {
+		a := gateway.call("POST", "/api/ingesta/mysql", "")
+		if left := fmt.Sprintf(`"run";r=%d;`, 2-i); a.status != 202 || !strings.HasPrefix(a.header.Get("RateLimit"), left) {
+			t.Errorf("request %d: %d, RateLimit %s, want %s", i, a.status, a.header.Get("RateLimit"), left)
+		}
+	}
+	for _, gateway := range []*running{g, other} {
+		a := gateway.call("POST", "/api/ingesta/mysql", "")
+		if a.status != 429 || a.code() != "rate_limited" || a.header.Get("Retry-After") == "" || a.header.Get("RateLimit-Policy") != `"run";q=3;w=10800` {
+			t.Errorf("beyond the rate: %d, %v: %s", a.status, a.header, a.body)
+		}
+		if a := gateway.call("GET", "/api/ingesta/jobs", ""); a.status != 200 {
+			t.Errorf("looking got %d", a.status)
+		}
+	}
+	if n := len(g.existing()); n != 3 {
+		t.Errorf("there are %d jobs, want the 3 that were accepted", n)
+	}
+}
+
 func TestShutdownDuringWait(t *testing.T) {
 	g := start(t)
 	done := make(chan answered, 1)
