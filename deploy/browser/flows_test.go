@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -32,6 +33,7 @@ func TestDashboard(t *testing.T) {
 		{"an empty system says what to do", emptySystem},
 		{"an ingestion by the button moves its bar", moveBar},
 		{"a running job is cancelled", cancelJob},
+		{"a press that lasts counts on a live page", pressLong},
 		{"the bar goes on after the gateway was away", goOn},
 		{"a failure is explained", explainFailure},
 		{"a dead letter is replayed", replayLetter},
@@ -123,6 +125,47 @@ func cancelJob(t *testing.T, s *system, c *chromium) {
 	b.sees("#retry-button")
 }
 
+// A hand needs a tenth of a second to click, and some need longer: what is pressed must not be
+// replaced under it.
+func pressLong(t *testing.T, s *system, c *chromium) {
+	const held = 1500 * time.Millisecond // several changes of the page
+	for _, by := range []string{"mouse", "keyboard"} {
+		t.Run(by, func(t *testing.T) {
+			s.pace.slow(rate / 3)
+			b := c.open(t, s.URL)
+			order(b)
+			b.until("the bar has begun to move", barValue+" > 0")
+			if by == "mouse" {
+				b.press("#cancel-button", held)
+			} else {
+				find[bool](b, "(document.querySelector('#cancel-button').focus(), true)")
+				space := func(what input.DispatchKeyEventType) {
+					call(b, "pressing the space bar", input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: what, Key: " ", Code: "Space", Text: " ", WindowsVirtualKeyCode: 32})
+				}
+				space(input.DispatchKeyEventTypeKeyDown)
+				<-time.After(held)
+				space(input.DispatchKeyEventTypeKeyUp)
+			}
+			b.sees("#flash")
+			s.pace.slow(0) // what the server has sent already has to come through
+			b.until("the job is cancelled", statusIs+"'cancelled'")
+		})
+	}
+	t.Run("elsewhere", func(t *testing.T) { // and the page goes on when it is over
+		s.pace.slow(rate / 3)
+		b := c.open(t, s.URL)
+		order(b)
+		b.until("the bar has begun to move", barValue+" > 0")
+		before := find[float64](b, barValue)
+		b.press("h1", held)
+		b.until("the bar has moved on", barValue+" > "+fmt.Sprint(before))
+		b.click("#cancel-button")
+		b.sees("#flash")
+		s.pace.slow(0)
+		b.until("the job is cancelled", statusIs+"'cancelled'")
+	})
+}
+
 func goOn(t *testing.T, s *system, c *chromium) {
 	s.pace.slow(rate / 4)
 	b := c.open(t, s.URL)
@@ -147,20 +190,22 @@ func explainFailure(t *testing.T, s *system, c *chromium) {
 	b.visit("/datasets")
 	b.click("form#run-mysql-recargas button")
 	b.until("the job has failed", statusIs+"'error'")
-	fault := b.text("#dataset-recargas .fault")
+	fault := b.text("#job-error .fault")
 	for _, want := range []string{"table_not_found", "recargas_que_no_existen"} {
 		if !strings.Contains(fault, want) {
 			t.Errorf("the failure is explained as %q, without %s", fault, want)
 		}
 	}
-	if b.text("#dataset-recargas .fault .step") == "" {
+	if b.text("#job-error .fault .step") == "" {
 		t.Error("the page does not say what to do next")
 	}
 	b.sees("#retry-button")
 	b.visit("/jobs?status=error")
 	b.sees("#jobs .status[data-status=error]")
-	b.visit("/jobs/ninguno")
-	b.sees("h1#problem")
+	for _, path := range []string{"/jobs/ninguno", "/en-ninguna-parte"} {
+		b.visit(path)
+		b.sees("h1#problem")
+	}
 	b.expect(`network: .* 404 .*`)
 }
 
@@ -269,8 +314,8 @@ func doWithoutScripts(t *testing.T, s *system, c *chromium) {
 	reload("the bar stands somewhere", barValue+" > 0")
 	b.click("#cancel-button")
 	b.sees("#flash")
+	s.pace.slow(0) // what the server has sent already has to come through
 	reload("the job is cancelled", statusIs+"'cancelled'")
-	s.pace.slow(0)
 	b.click("#retry-button")
 	b.sees("#flash")
 	reload("the rest of it is done", statusIs+"'success'")

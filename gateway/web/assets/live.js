@@ -2,14 +2,23 @@
 // is right as of its request.
 (() => {
   const page = document.documentElement, byId = (id) => document.getElementById(id);
-  let source, again, heard;
+  const waiting = new Map();
+  let source, again, heard, pressed;
   const state = (to) => { page.dataset.stream = to; };
   const listen = (root) => {
     for (const { id } of root.querySelectorAll('[data-part]')) {
-      if (!heard.has(id)) source.addEventListener(id, replace);
+      if (!heard.has(id)) source.addEventListener(id, take);
       heard.add(id);
     }
   };
+  // What is pressed stays until it is let go: the click on an element that was replaced is lost.
+  const take = (part) => (pressed ? waiting.set(part.type, part) : replace(part));
+  const press = () => { pressed = true; };
+  const release = () => setTimeout(() => {
+    pressed = false;
+    waiting.forEach(replace);
+    waiting.clear();
+  });
   const replace = ({ type, data }) => {
     const box = document.createElement('template'), old = byId(type), active = document.activeElement;
     box.innerHTML = data;
@@ -44,6 +53,9 @@
   };
   // A page that nobody sees gives its connection back: browsers keep few to one server.
   document.addEventListener('visibilitychange', () => (document.hidden ? stop : start)());
+  addEventListener('pointerdown', ({ button }) => { if (button === 0) press(); });
+  addEventListener('keydown', ({ key }) => { if (key === ' ') press(); });
+  for (const end of ['pointerup', 'pointercancel', 'keyup', 'blur']) addEventListener(end, release);
   addEventListener('pagehide', stop);
   addEventListener('pageshow', ({ persisted }) => persisted && start());
   start();
