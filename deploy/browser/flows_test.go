@@ -45,6 +45,7 @@ func TestDashboard(t *testing.T) {
 		{"who may only read cannot run", onlyRead},
 		{"the language is switched", switchLanguage},
 		{"pages are small", staySmall},
+		{"the contract can be read", readDocuments},
 		{"every page can be used by everyone", lookEverywhere},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s, c) })

@@ -136,6 +136,20 @@ func (b *tab) overflow() []string {
 	})()`)
 }
 
+// readDocuments opens the viewers of the HTTP contract, which are others' work: they show it, and the
+// policy of their pages lets them.
+func readDocuments(t *testing.T, s *system, c *chromium) {
+	for path, shows := range map[string]string{"/docs": ".opblock", "/redoc": "[data-section-id]"} {
+		t.Run(path[1:], func(t *testing.T) {
+			b := c.open(t, s.URL)
+			b.visit(path)
+			b.sees(shows)
+			b.until("it shows an ingestion", "document.body.innerText.includes('/api/ingesta')")
+			b.keep(path[1:] + "-1280-light")
+		})
+	}
+}
+
 // Every check of a page finds what it is there for.
 func TestChecks(t *testing.T) {
 	if testing.Short() {

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait for what a page is to show. It only matters when something is broken.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // tab is a tab of a person's own: nobody else has its cookies. Whatever its console says fails the
 // test, unless it is expected.
