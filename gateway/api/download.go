@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -16,7 +15,7 @@ import (
 
 // Downloads makes addresses from which browsers download objects; *presign.Signer is it, with its errors.
 type Downloads interface {
-	URL(ctx context.Context, location, filename string) (address string, expires time.Time, err error)
+	URL(ctx context.Context, location string) (address string, err error)
 }
 
 // download answers GET /api/ingesta/jobs/{id}/datasets/{name}/download.
@@ -42,7 +41,7 @@ func (a *API) download(c echo.Context) error {
 	case result.State != ingest.Done || result.URL == "":
 		return fault(datasetNotDone, "the dataset %s of job %s is %s: there is an object once it is %s", name, id, result.State, ingest.Done)
 	}
-	address, _, err := a.downloads.URL(ctx, result.URL, "")
+	address, err := a.downloads.URL(ctx, result.URL)
 	if refused, ok := errors.AsType[*presign.Error](err); ok {
 		p := fault(downloadsUnavailable, "%s", refused.Message)
 		p.cause = refused.Cause

@@ -133,8 +133,8 @@ func (f *fakeJobs) Exports(context.Context) (map[ingest.Database]map[string]jobs
 	return f.latest, f.err
 }
 
-func (f *fakeJobs) URL(_ context.Context, location, filename string) (string, time.Time, error) {
-	return "https://s3.example/" + location + "?signed&name=" + filename, created, f.signed
+func (f *fakeJobs) URL(_ context.Context, location string) (string, error) {
+	return "https://s3.example/" + location + "?signed", f.signed
 }
 
 func (f *fakeJobs) Ready(context.Context) error        { return f.ready }

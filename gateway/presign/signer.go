@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net/url"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,47 +67,33 @@ func New(ctx context.Context, cfg Config) (*Signer, error) {
 	}, nil
 }
 
-// Enabled reports whether there is a bucket to download from.
-func (s *Signer) Enabled() bool { return s.cfg.Bucket != "" }
-
 // URL returns the address from which the object at location, s3://bucket/key as a result names it, can be
-// downloaded under the name filename (empty: the last part of the key), and when it expires. That is sooner
-// than the configured time where the credentials end before. Errors are *Error, or the cause of ctx's end.
-func (s *Signer) URL(ctx context.Context, location, filename string) (string, time.Time, error) {
-	if !s.Enabled() {
-		return "", time.Time{}, &Error{Reason: Unconfigured, Message: "the gateway has no bucket to download from: AWS_BUCKET_NAME is not set"}
+// downloaded under the last part of its key. It is good for the configured time, or until the credentials
+// end. Errors are *Error, or the cause of ctx's end.
+func (s *Signer) URL(ctx context.Context, location string) (string, error) {
+	if s.client == nil {
+		return "", &Error{Reason: Unconfigured, Message: "the gateway has no bucket to download from: AWS_BUCKET_NAME is not set"}
 	}
 	key, ok := strings.CutPrefix(location, "s3://"+s.cfg.Bucket+"/")
 	if !ok || key == "" {
-		return "", time.Time{}, &Error{Reason: Elsewhere, Message: "the object is not in the bucket that the gateway serves downloads from"}
-	}
-	if filename == "" {
-		filename = path.Base(key)
+		return "", &Error{Reason: Elsewhere, Message: "the object is not in the bucket that the gateway serves downloads from"}
 	}
 	found, err := s.retrieve(ctx)
 	if err != nil {
-		return "", time.Time{}, err
+		return "", err
 	}
-	// The very credentials whose end is known, and not those that another request has renewed meanwhile.
-	fixed := func(o *s3.Options) {
+	fixed := func(o *s3.Options) { // signing would ask their provider once more, without a bound
 		o.Credentials = credentials.StaticCredentialsProvider{Value: found}
 	}
 	request, err := s.client.PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket: &s.cfg.Bucket, Key: &key,
-		ResponseContentDisposition: aws.String(mime.FormatMediaType("attachment", map[string]string{"filename": filename})),
+		ResponseContentDisposition: aws.String(mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(key)})),
 		ResponseContentType:        aws.String(contentType),
 	}, s3.WithPresignClientFromClientOptions(fixed))
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("signing an address: %w", err)
+		return "", fmt.Errorf("signing an address: %w", err)
 	}
-	expires, err := expiry(request.URL)
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("signing an address: %w", err)
-	}
-	if found.CanExpire && found.Expires.Before(expires) {
-		expires = found.Expires
-	}
-	return request.URL, expires, nil
+	return request.URL, nil
 }
 
 // retrieve returns the credentials to sign with. Where they come from is itself a service at times.
@@ -126,22 +110,4 @@ func (s *Signer) retrieve(ctx context.Context) (aws.Credentials, error) {
 		err = errors.Join(context.Cause(bounded), err)
 	}
 	return found, &Error{Reason: NoCredentials, Message: "the gateway has no credentials for S3", Cause: err}
-}
-
-// expiry reads in a signed address when it ends.
-func expiry(signed string) (time.Time, error) {
-	u, err := url.Parse(signed)
-	if err != nil {
-		return time.Time{}, errors.New("the SDK's address cannot be read") // not its text: it is a secret
-	}
-	query := u.Query()
-	begin, err := time.Parse("20060102T150405Z", query.Get("X-Amz-Date"))
-	if err != nil {
-		return time.Time{}, errors.New("the SDK's address does not say when it was signed")
-	}
-	seconds, err := strconv.Atoi(query.Get("X-Amz-Expires"))
-	if err != nil {
-		return time.Time{}, errors.New("the SDK's address does not say how long it is good")
-	}
-	return begin.Add(time.Duration(seconds) * time.Second), nil
 }
