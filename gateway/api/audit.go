@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -30,17 +31,10 @@ func Note(c echo.Context, d Deed) {
 	if len(d.Datasets) > 0 {
 		noted.Datasets = d.Datasets
 	}
-	noted.DeadLetter = orElse(d.DeadLetter, noted.DeadLetter)
-	noted.Database = orElse(d.Database, noted.Database)
-	noted.OnConflict = orElse(d.OnConflict, noted.OnConflict)
+	noted.DeadLetter = cmp.Or(d.DeadLetter, noted.DeadLetter)
+	noted.Database = cmp.Or(d.Database, noted.Database)
+	noted.OnConflict = cmp.Or(d.OnConflict, noted.OnConflict)
 	c.Set(deedKey, noted)
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // actions names what the API's own routes do. Routes of other parts stand in the log with their names.
@@ -63,7 +57,7 @@ func (a *API) audit(c echo.Context, told *Problem) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("action", orElse(actions[route], route)), slog.String("path", cut(r.URL.Path)),
+		slog.String("action", cmp.Or(actions[route], route)), slog.String("path", cut(r.URL.Path)),
 		slog.String("subject", Subject(c)), slog.String("remote_ip", c.RealIP()),
 		slog.Int("status", c.Response().Status), slog.String("request_id", RequestID(c)),
 	}

@@ -25,7 +25,7 @@ func (a *API) compress(next echo.HandlerFunc) echo.HandlerFunc {
 				response.Header().Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
 			}
 		})
-		if !acceptsGzip(c.Request().Header.Values(echo.HeaderAcceptEncoding)) {
+		if !AcceptsGzip(c.Request().Header) {
 			return next(c)
 		}
 		w := &compressor{ResponseWriter: response.Writer, bodiless: c.Request().Method == http.MethodHead}
@@ -168,19 +168,11 @@ func compressible(header http.Header, status int) bool {
 	return slices.Contains(texts, media)
 }
 
-// weaken turns the entity tag into a weak one: the same tag stands for the answer in every coding, and a
-// strong one would promise the same bytes (RFC 9110, 8.8.1).
-func weaken(header http.Header) {
-	if tag := header.Get(headerETag); strings.HasPrefix(tag, `"`) {
-		header.Set(headerETag, "W/"+tag)
-	}
-}
-
-// acceptsGzip reads Accept-Encoding: gzip must be named, or anything be accepted, and with a weight that
+// AcceptsGzip reads Accept-Encoding: gzip must be named, or anything be accepted, and with a weight that
 // is not zero.
-func acceptsGzip(values []string) bool {
+func AcceptsGzip(header http.Header) bool {
 	accepted := false
-	for _, value := range values {
+	for _, value := range header.Values(echo.HeaderAcceptEncoding) {
 		for element := range strings.SplitSeq(value, ",") {
 			coding, parameters, _ := strings.Cut(element, ";")
 			coding = strings.ToLower(strings.TrimSpace(coding))

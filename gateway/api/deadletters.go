@@ -18,20 +18,13 @@ type deadLetterList struct {
 
 // deadLetters answers GET /api/ingesta/dead-letters.
 func (a *API) deadLetters(c echo.Context) error {
-	values, err := queryOf(c)
+	asked, err := parametersOf(c)
 	if err != nil {
 		return err
 	}
-	limit := defaultPage
-	if given, ok := values["limit"]; ok {
-		n, err := strconv.Atoi(given[0])
-		switch {
-		case len(given) > 1:
-			return faulty(invalidParameter, ProblemField{Parameter: "limit", Detail: "is given twice"})
-		case err != nil || n < 1 || n > jobs.MaxDeadLetters:
-			return faulty(invalidParameter, ProblemField{Parameter: "limit", Detail: "must be a number from 1 to " + strconv.Itoa(jobs.MaxDeadLetters)})
-		}
-		limit = n
+	limit := asked.limit(jobs.MaxDeadLetters)
+	if err := asked.check(); err != nil {
+		return err
 	}
 	list, err := a.jobs.DeadLetters(c.Request().Context(), limit)
 	if err != nil {
@@ -43,9 +36,9 @@ func (a *API) deadLetters(c echo.Context) error {
 // replay answers POST /api/ingesta/dead-letters/{id}/replay. It needs no Idempotency-Key: the letter
 // is one.
 func (a *API) replay(c echo.Context) error {
-	id := c.Param("id")
-	if sum, err := hex.DecodeString(id); err != nil || hex.EncodeToString(sum) != id {
-		return fault(jobs.LetterNotFound, "there is no dead letter %s", strconv.Quote(cut(id)))
+	id, err := LetterID(c)
+	if err != nil {
+		return err
 	}
 	if err := readNothing(c); err != nil {
 		return err
@@ -59,4 +52,13 @@ func (a *API) replay(c echo.Context) error {
 		c.Response().Header().Set(headerIdempotencyReplayed, "true")
 	}
 	return a.answerAccepted(c, receipt)
+}
+
+// LetterID returns the id of a dead letter in the path, or a *Problem: what is no hash was never one.
+func LetterID(c echo.Context) (string, error) {
+	id := c.Param("id")
+	if sum, err := hex.DecodeString(id); err != nil || hex.EncodeToString(sum) != id {
+		return "", fault(jobs.LetterNotFound, "there is no dead letter %s", strconv.Quote(cut(id)))
+	}
+	return id, nil
 }

@@ -20,7 +20,7 @@ type Downloads interface {
 
 // download answers GET /api/ingesta/jobs/{id}/datasets/{name}/download.
 func (a *API) download(c echo.Context) error {
-	id, err := jobID(c)
+	id, err := JobID(c)
 	if err != nil {
 		return err
 	}

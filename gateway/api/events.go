@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,7 +18,7 @@ var errSeen = errors.New("the client has seen the end")
 // jobEvents answers GET /api/ingesta/jobs/{id}/events: the job as it is, and again after each change,
 // until its end.
 func (a *API) jobEvents(c echo.Context) error {
-	id, err := jobID(c)
+	id, err := JobID(c)
 	if err != nil {
 		return err
 	}
@@ -64,8 +63,12 @@ func (a *API) jobEvents(c echo.Context) error {
 
 // events answers GET /api/ingesta/events: each change of any job.
 func (a *API) events(c echo.Context) error {
-	only, err := a.databaseOf(c)
+	asked, err := parametersOf(c)
 	if err != nil {
+		return err
+	}
+	only := a.databaseOf(asked)
+	if err := asked.check(); err != nil {
 		return err
 	}
 	if c.Request().Method == http.MethodHead {
@@ -135,24 +138,4 @@ func (a *API) endStream(c echo.Context, stream *EventStream, err error) error {
 func headOfEvents(c echo.Context) error {
 	announceEvents(c.Response().Header())
 	return c.NoContent(http.StatusOK)
-}
-
-// databaseOf returns the database that a list or stream is to be about, empty for all, or a *Problem.
-func (a *API) databaseOf(c echo.Context) (ingest.Database, error) {
-	values, err := queryOf(c)
-	if err != nil {
-		return "", err
-	}
-	given := values["database"]
-	if len(given) == 0 {
-		return "", nil
-	}
-	if len(given) > 1 {
-		return "", faulty(invalidParameter, ProblemField{Parameter: "database", Detail: "is given twice"})
-	}
-	name := ingest.Database(given[0])
-	if _, known := a.catalog.Database(name); !known {
-		return "", faulty(invalidParameter, ProblemField{Parameter: "database", Detail: "must be one of " + strings.Join(a.knownDatabases(), ", ")})
-	}
-	return name, nil
 }

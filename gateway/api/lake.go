@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,18 +15,16 @@ import (
 // statement answers GET /api/ingesta/datasets/{database}/{name}/ddl: how to read the exports of a dataset
 // where they lie.
 func (a *API) statement(c echo.Context) error {
-	values, err := queryOf(c)
+	asked, err := parametersOf(c)
 	if err != nil {
 		return err
 	}
 	dialect := lake.Athena
-	if given, ok := values["dialect"]; ok {
-		if len(given) > 1 {
-			return faulty(invalidParameter, ProblemField{Parameter: "dialect", Detail: "is given twice"})
-		}
-		if err := dialect.UnmarshalText([]byte(given[0])); err != nil {
-			return faulty(invalidParameter, ProblemField{Parameter: "dialect", Detail: fmt.Sprintf("must be one of %v", lake.Dialects())})
-		}
+	if value, given := asked.text("dialect"); given && dialect.UnmarshalText([]byte(value)) != nil {
+		asked.blame("dialect", "must be one of %v", lake.Dialects())
+	}
+	if err := asked.check(); err != nil {
+		return err
 	}
 	if err := a.checkDatabase(c.Param("database")); err != nil {
 		return err

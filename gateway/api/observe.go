@@ -25,8 +25,8 @@ func (a *API) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		header.Set(echo.HeaderCacheControl, "no-store")
-		header.Set(headerContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'") // pages set their own
-		header.Set(headerReferrerPolicy, "no-referrer")
+		header.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'") // pages set their own
+		header.Set(echo.HeaderReferrerPolicy, "no-referrer")
 
 		var told *Problem
 		if err := a.recovered(c, next); err != nil {

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/api"
 )
 
 // file is one that never changes while the gateway runs.
@@ -54,12 +54,11 @@ func (f *file) serve(c echo.Context) error {
 	tag, zipped := f.tag, false
 	if f.compressed != nil {
 		header.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
-		if zipped = takesGzip(c.Request().Header); zipped {
+		if zipped = api.AcceptsGzip(c.Request().Header); zipped {
 			tag += "-gzip"
 		}
 	}
-	header.Set("ETag", strconv.Quote(tag))
-	if has(c.Request().Header, tag) {
+	if api.Unchanged(c, tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	switch {
@@ -75,28 +74,4 @@ func (f *file) serve(c echo.Context) error {
 	default:
 		return c.Blob(http.StatusOK, f.contentType, f.plain)
 	}
-}
-
-// has reports whether If-None-Match names the tag, by the weak comparison of RFC 9110. Tags of ours
-// hold no comma.
-func has(header http.Header, tag string) bool {
-	for _, candidate := range strings.Split(strings.Join(header.Values("If-None-Match"), ","), ",") {
-		candidate = strings.TrimSpace(candidate)
-		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strconv.Quote(tag) {
-			return true
-		}
-	}
-	return false
-}
-
-// takesGzip reports whether the client says that it takes gzip.
-func takesGzip(header http.Header) bool {
-	for _, coding := range strings.Split(strings.Join(header.Values(echo.HeaderAcceptEncoding), ","), ",") {
-		name, parameter, _ := strings.Cut(coding, ";")
-		if name = strings.TrimSpace(name); strings.EqualFold(name, "gzip") || name == "*" {
-			weight, given := strings.CutPrefix(strings.ReplaceAll(parameter, " ", ""), "q=")
-			return !given || strings.Trim(weight, "0.") != ""
-		}
-	}
-	return false
 }

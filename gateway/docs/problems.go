@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/text/language"
 
 	"github.com/pharmavida/ingesta/gateway/api"
 )
@@ -44,19 +44,19 @@ var wordsIn = map[api.Language]words{
 
 // index answers GET /problems.
 func (p problems) index(c echo.Context) error {
-	language := languageOf(c.Request().Header)
-	kinds := api.Kinds(language)
-	return p.answer(c, "index", page{Language: language, Title: wordsIn[language].Title, Kinds: kinds}, struct {
+	spoken := languageOf(c.Request().Header)
+	kinds := api.Kinds(spoken)
+	return p.answer(c, "index", page{Language: spoken, Title: wordsIn[spoken].Title, Kinds: kinds}, struct {
 		Problems []api.Kind `json:"problems"`
 	}{kinds})
 }
 
 // one answers GET /problems/{code}.
 func (p problems) one(c echo.Context) error {
-	language := languageOf(c.Request().Header)
-	for _, kind := range api.Kinds(language) {
+	spoken := languageOf(c.Request().Header)
+	for _, kind := range api.Kinds(spoken) {
 		if string(kind.Code) == c.Param("code") {
-			return p.answer(c, "problem", page{Language: language, Title: kind.Title, Kind: kind}, kind)
+			return p.answer(c, "problem", page{Language: spoken, Title: kind.Title, Kind: kind}, kind)
 		}
 	}
 	return echo.ErrNotFound
@@ -89,26 +89,18 @@ func wantsJSON(header http.Header) bool {
 	return strings.Contains(accept, "json") && !strings.Contains(accept, "html")
 }
 
+// The languages that there are, and what finds the best of them. The first is for those who like none.
+var (
+	languages = []api.Language{api.English, api.Spanish}
+	matcher   = language.NewMatcher([]language.Tag{language.English, language.Spanish})
+)
+
 // languageOf returns the language that the client likes best of those there are.
 func languageOf(header http.Header) api.Language {
-	best, weight := api.English, 0.0
-	for _, wish := range strings.Split(strings.Join(header.Values("Accept-Language"), ","), ",") {
-		tag, parameter, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(wish, " ", "")), ";")
-		primary, _, _ := strings.Cut(tag, "-")
-		language := api.Language(primary)
-		if _, spoken := wordsIn[language]; !spoken {
-			continue
-		}
-		q := 1.0
-		if given, ok := strings.CutPrefix(parameter, "q="); ok {
-			var err error
-			if q, err = strconv.ParseFloat(given, 64); err != nil {
-				continue
-			}
-		}
-		if q > weight {
-			best, weight = language, q
-		}
+	wishes, _, err := language.ParseAcceptLanguage(strings.Join(header.Values("Accept-Language"), ","))
+	if err != nil {
+		wishes = nil
 	}
-	return best
+	_, best, _ := matcher.Match(wishes...)
+	return languages[best]
 }

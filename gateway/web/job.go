@@ -3,12 +3,9 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/pharmavida/ingesta/gateway/jobs"
+	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
@@ -47,7 +44,7 @@ type try struct {
 
 // job answers GET /jobs/{id}.
 func (v *visit) job() error {
-	id, err := v.jobID()
+	id, err := api.JobID(v.c)
 	if err != nil {
 		return err
 	}
@@ -60,16 +57,6 @@ func (v *visit) job() error {
 		p.live = url.Values{"page": {"job"}, "id": {id}}
 	}
 	return v.show(http.StatusOK, p)
-}
-
-// jobID returns the id in the path. What is no UUID was never a job.
-func (v *visit) jobID() (string, error) {
-	given := v.c.Param("id")
-	id, err := uuid.Parse(given)
-	if err != nil || id.String() != strings.ToLower(given) {
-		return "", &jobs.Error{Code: jobs.NotFound, Message: "there is no job of this id"}
-	}
-	return id.String(), nil
 }
 
 func (v *visit) jobDetails(j ingest.Job) jobDetails {

@@ -1,11 +1,8 @@
 package web
 
 import (
-	"encoding/hex"
 	"errors"
 	"net/http"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/pharmavida/ingesta/gateway/api"
 	"github.com/pharmavida/ingesta/gateway/jobs"
@@ -61,7 +58,7 @@ func (v *visit) runAll() error {
 
 // cancel answers the form that ends a job.
 func (v *visit) cancel() error {
-	id, err := v.jobID()
+	id, err := api.JobID(v.c)
 	if err != nil {
 		return err
 	}
@@ -81,7 +78,7 @@ func (v *visit) cancel() error {
 
 // retry answers the form that has the rest of a job done by a new one.
 func (v *visit) retry() error {
-	id, err := v.jobID()
+	id, err := api.JobID(v.c)
 	if err != nil {
 		return err
 	}
@@ -95,9 +92,9 @@ func (v *visit) retry() error {
 
 // replay answers the form that makes a new job of a dead letter.
 func (v *visit) replay() error {
-	id := v.c.Param("id")
-	if sum, err := hex.DecodeString(id); err != nil || hex.EncodeToString(sum) != id {
-		return echo.ErrNotFound
+	id, err := api.LetterID(v.c)
+	if err != nil {
+		return err
 	}
 	api.Note(v.c, api.Deed{DeadLetter: id})
 	receipt, err := v.Letters.Replay(v.ctx(), id, v.request())

@@ -27,7 +27,7 @@ func (w *Web) receive(c echo.Context) *visit {
 	v := &visit{Web: w, c: c, view: w.views[w.chooser.choose(c.Request())], caller: api.Caller(c)}
 	header := c.Response().Header()
 	header.Set(echo.HeaderContentSecurityPolicy, policy)
-	header.Set("Referrer-Policy", "same-origin")
+	header.Set(echo.HeaderReferrerPolicy, "same-origin")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Add(echo.HeaderVary, "Accept-Language")
 	header.Add(echo.HeaderVary, "Cookie")
