@@ -146,11 +146,11 @@ func TestDeadLettersOutliveTheirReader(t *testing.T) {
 	if !errors.Is(err, broker.ErrUnavailable) {
 		t.Fatalf("reading over a connection that is lost gives %v, want ErrUnavailable", err)
 	}
-	waitReady(t, b)
 	var letters []broker.DeadLetter
 	stacktest.Eventually(t, "all letters are back", func() bool {
-		letters, _ = read(t, b, 60)
-		return len(letters) == 60
+		letters = nil // the broker may take the lost connection for a good one for a moment
+		_, err := b.DeadLetters(t.Context(), 60, func(l broker.DeadLetter) { letters = append(letters, l) })
+		return err == nil && len(letters) == 60
 	})
 	if got := messageIDs(letters); !slices.Equal(got, want) {
 		t.Errorf("the order is %v", got)
