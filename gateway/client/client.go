@@ -30,9 +30,9 @@ type Config struct {
 
 const (
 	defaultTimeout = 30 * time.Second
-	maxAnswer      = 64 << 20 // bytes: a page of jobs with thousands of columns
-	attempts       = 4        // of a request that may be repeated
-	longestPause   = 5 * time.Second
+	maxAnswer      = 64 << 20        // bytes: a page of jobs with thousands of columns
+	attempts       = 4               // of a request that may be repeated
+	longestPause   = 5 * time.Second // before a repetition; who is asked to wait longer gets to know that
 )
 
 // Client talks to one gateway. Its methods may be called from any goroutine.
@@ -158,7 +158,7 @@ func (c *Client) mayRepeat(r call, a answer, err error) (pause time.Duration, ma
 	if p.Code == "" && p.Status == http.StatusServiceUnavailable && json.Valid(a.body) {
 		return 0, false // a report of the health, which is an answer
 	}
-	return min(p.RetryAfter, longestPause), p.temporary()
+	return p.RetryAfter, p.temporary() && p.RetryAfter <= longestPause
 }
 
 // errNoAnswer is why an exchange ended that took too long.

@@ -225,18 +225,27 @@ func TestRepetition(t *testing.T) {
 }
 
 func TestRetryAfterIsHeeded(t *testing.T) {
-	s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { sayProblem(w, 429, "rate_limited", "3600") })
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c, _ := of(t, s, "")
-	var pauses []time.Duration
-	c.cfg.Trouble = func(_ error, pause time.Duration) {
-		pauses = append(pauses, pause)
-		cancel()
-	}
-	_, err := c.Job(ctx, id)
-	if p, ok := errors.AsType[*Problem](err); !ok || p.RetryAfter != time.Hour || !slices.Equal(pauses, []time.Duration{longestPause}) || s.asked() != 1 {
-		t.Errorf("%v after %d requests, pauses %v", err, s.asked(), pauses)
+	for _, tt := range []struct {
+		retryAfter string
+		asks       time.Duration
+		pauses     []time.Duration
+	}{
+		{"5", 5 * time.Second, []time.Duration{5 * time.Second}},
+		{"3600", time.Hour, nil}, // nobody waits an hour in front of a terminal, and nobody comes too early
+	} {
+		s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { sayProblem(w, 429, "rate_limited", tt.retryAfter) })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, _ := of(t, s, "")
+		var pauses []time.Duration
+		c.cfg.Trouble = func(_ error, pause time.Duration) {
+			pauses = append(pauses, pause)
+			cancel()
+		}
+		_, err := c.Job(ctx, id)
+		if p, ok := errors.AsType[*Problem](err); !ok || p.RetryAfter != tt.asks || !slices.Equal(pauses, tt.pauses) || s.asked() != 1 {
+			t.Errorf("%v after %d requests, pauses %v, want %v", err, s.asked(), pauses, tt.pauses)
+		}
 	}
 }
 

@@ -36,6 +36,9 @@ type DeadLetters struct {
 	Letters []DeadLetter `json:"dead_letters"`
 }
 
+// MaxDeadLetters is how many dead letters a list may have.
+const MaxDeadLetters = 200
+
 // DeadLetters returns up to limit dead letters, the oldest first; with 0 as many as the gateway likes.
 // None is taken away.
 func (c *Client) DeadLetters(ctx context.Context, limit int) (list DeadLetters, err error) {

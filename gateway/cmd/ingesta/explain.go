@@ -91,6 +91,8 @@ func (t *tool) nextStep(p *client.Problem) string {
 		return "`ingesta dead list` lists those there are."
 	case "acceptance_unconfirmed":
 		return "Follow it with `ingesta job " + strings.Join(p.JobIDs, " ") + " --watch`."
+	case "rate_limited":
+		return "Try again in " + span(p.RetryAfter) + "."
 	case "redis_unavailable", "rabbitmq_unavailable", "not_ready":
 		return "`ingesta health` says what is down."
 	case "not_found":
