@@ -75,15 +75,15 @@ func (s *screen) object(r ingest.Result, o object, source int64, counted, agrees
 	}
 }
 
-// size writes a number of bytes for people.
+// size writes a number of bytes for people, in the units of the SI, as the dashboard does.
 func size(n int64) string {
 	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	default:
 		return fmt.Sprintf("%d B", n)
 	}

@@ -204,7 +204,7 @@ func uncoloured(s string) string {
 }
 
 func TestSizesAndSpans(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 82 << 20: "82.0 MiB", 3 << 40: "3.0 TiB", 1 << 62: "4096.0 PiB"} {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 98_765_432: "98.8 MB", 2_300_000_000_000: "2.3 TB", 1 << 62: "4611.7 PB"} {
 		if got := size(n); got != want {
 			t.Errorf("%d bytes are %q, want %q", n, got, want)
 		}

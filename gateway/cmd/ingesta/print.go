@@ -104,6 +104,15 @@ func newTable(header ...string) *table { return &table{header: header} }
 
 func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
 
+// fact adds what is known of one thing, if it is, to a table of two columns without a header.
+func (t *table) fact(name string, value cell) {
+	if value.text != "" {
+		t.add(faint(name), value)
+	}
+}
+
+func newFacts() *table { return newTable("", "") }
+
 // write prints the table. No line ends with spaces.
 func (t *table) write(w io.Writer, colours bool) error {
 	width := make([]int, len(t.header))
@@ -172,17 +181,17 @@ func grouped(n int64) string {
 	return sign + digits
 }
 
-// size writes a number of bytes for people.
+// size writes a number of bytes for people, in the units of the SI, as the dashboard does.
 func size(n int64) string {
-	const unit = 1024
-	if n < unit {
+	const step = 1000
+	if n < step {
 		return fmt.Sprintf("%d B", n)
 	}
-	value, prefix := float64(n)/unit, 0
-	for ; value >= unit && prefix < 4; prefix++ {
-		value /= unit
+	value, prefix := float64(n)/step, 0
+	for ; value >= step-0.05 && prefix < 4; prefix++ {
+		value /= step
 	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
+	return fmt.Sprintf("%.1f %cB", value, "kMGTP"[prefix])
 }
 
 // span writes a duration for people.

@@ -37,13 +37,13 @@ func TestRunAndWait(t *testing.T) {
 	if _, err := lease.Renew(t.Context(), progress); err != nil {
 		t.Fatal(err)
 	}
-	waiting.saysEventually(t, "mysql users: 60 rows of about 150, 1.0 KiB")
+	waiting.saysEventually(t, "mysql users: 60 rows of about 150, 1.0 kB")
 	s.finish(lease, job, ingest.Success)
 	got := waiting.end()
 	if got.code != program.ExitOK {
 		t.Errorf("exit %d", got.code)
 	}
-	want(t, got.stdout, "DATABASE  DATASET  STATE  ROWS     SIZE  OBJECT", "mysql     users    done    150  4.0 KiB  s3://bucket/mysql/users_")
+	want(t, got.stdout, "DATABASE  DATASET  STATE  ROWS    SIZE  OBJECT", "mysql     users    done    150  4.1 kB  s3://bucket/mysql/users_")
 	want(t, got.stderr, "mysql: running", "mysql users: done, 150 rows", "mysql: success after", job.ID)
 	if strings.Contains(got.stdout+got.stderr, "\x1b") {
 		t.Errorf("it draws where there is no terminal:\n%q", got.stdout+got.stderr)

@@ -45,7 +45,7 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("it ended with %v", err)
 		}
 		last := uncoloured(played(screen.String()))
-		want(t, last, "mysql     users    done    150  4.0 KiB  s3://bucket/", "mysql: success after")
+		want(t, last, "mysql     users    done    150  4.1 kB  s3://bucket/", "mysql: success after")
 		if strings.Contains(last, "█") || strings.Contains(last, "░") {
 			t.Errorf("a bar is left behind:\n%s", last)
 		}
