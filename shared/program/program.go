@@ -20,6 +20,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -42,6 +44,21 @@ type Process struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+}
+
+// Getenv returns the value of a variable, empty when it is not set. Of several the last one counts.
+func (p Process) Getenv(name string) (value string) {
+	for _, variable := range p.Environ {
+		if v, ok := strings.CutPrefix(variable, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// AnySet reports whether a variable of this prefix is set.
+func (p Process) AnySet(prefix string) bool {
+	return slices.ContainsFunc(p.Environ, func(variable string) bool { return strings.HasPrefix(variable, prefix) })
 }
 
 // Main calls run as this process, with a context that an interrupt or a termination signal ends,

@@ -127,3 +127,15 @@ func TestHealthcheck(t *testing.T) {
 		t.Errorf("does not run: exit %d, %q; want 1 and the reason", code, stderr)
 	}
 }
+
+func TestGetenv(t *testing.T) {
+	p := Process{Environ: []string{"A=1", "AB=2", "A=3", "C="}}
+	for name, want := range map[string]string{"A": "3", "AB": "2", "C": "", "B": ""} {
+		if got := p.Getenv(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if !p.AnySet("A") || !p.AnySet("C") || p.AnySet("B") {
+		t.Error("the variables that are set begin with A, AB and C")
+	}
+}

@@ -109,7 +109,7 @@ func first(candidates ...setting) setting {
 
 // fromEnvironment returns a variable, or the content of the file that its _FILE form names.
 func (t *tool) fromEnvironment(name string) (setting, error) {
-	value, path := t.getenv(name), t.getenv(name+"_FILE")
+	value, path := t.process.Getenv(name), t.process.Getenv(name+"_FILE")
 	switch {
 	case value != "" && path != "":
 		return setting{}, fmt.Errorf("%s and %s_FILE are both set: keep one", name, name)
@@ -129,8 +129,8 @@ func (t *tool) readConfig() (path string, file configFile, err error) {
 	path = t.flags.config
 	asked := path != ""
 	if !asked {
-		folder := t.getenv("XDG_CONFIG_HOME")
-		if home := t.getenv("HOME"); folder == "" && home != "" {
+		folder := t.process.Getenv("XDG_CONFIG_HOME")
+		if home := t.process.Getenv("HOME"); folder == "" && home != "" {
 			folder = filepath.Join(home, ".config")
 		}
 		if folder == "" {
@@ -206,7 +206,7 @@ func onThisMachine(address string) bool {
 func (t *tool) environ(prefixes ...string) []string {
 	environ := t.process.Environ
 	for _, prefix := range prefixes {
-		if t.anySet(prefix) {
+		if t.process.AnySet(prefix) {
 			continue
 		}
 		for name, value := range t.stack {
@@ -216,24 +216,4 @@ func (t *tool) environ(prefixes ...string) []string {
 		}
 	}
 	return environ
-}
-
-// anySet reports whether a variable of this prefix is set.
-func (t *tool) anySet(prefix string) bool {
-	for _, variable := range t.process.Environ {
-		if strings.HasPrefix(variable, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// getenv returns the value of a variable, empty when it is not set. Of several the last one counts.
-func (t *tool) getenv(name string) (value string) {
-	for _, variable := range t.process.Environ {
-		if v, ok := strings.CutPrefix(variable, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }

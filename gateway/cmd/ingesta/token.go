@@ -51,7 +51,7 @@ func (t *tool) tokenCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&subject, "subject", cmp.Or(t.getenv("USER"), "developer"), "whom it names")
+	cmd.Flags().StringVar(&subject, "subject", cmp.Or(t.process.Getenv("USER"), "developer"), "whom it names")
 	cmd.Flags().StringSliceVar(&scopes, "scope", scopes, "what it allows: run, read or admin; may be given several times")
 	cmd.Flags().DurationVar(&ttl, "ttl", ttl, "how long it is good")
 	complete(cmd, "scope", "run", "read", "admin")

@@ -170,6 +170,17 @@ func (t *tool) client() (*client.Client, error) {
 	return c, nil
 }
 
+// asking is what a command does that asks the gateway.
+func (t *tool) asking(do func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := t.client()
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), c, args)
+	}
+}
+
 // trouble tells that something failed and is tried again.
 func (t *tool) trouble(err error, pause time.Duration) {
 	said := strings.SplitN(err.Error(), "\n", 2)[0]
@@ -207,13 +218,13 @@ func (t *tool) asJSON() bool { return t.settings.output.value == outputJSON }
 
 // colours reports whether what is written to w may have colours.
 func (t *tool) colours(w io.Writer) bool {
-	return !t.flags.noColor && t.getenv("NO_COLOR") == "" && t.isTerminal(w)
+	return !t.flags.noColor && t.process.Getenv("NO_COLOR") == "" && t.isTerminal(w)
 }
 
 // isTerminal reports whether w is a terminal that can do more than print lines.
 func (t *tool) isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && t.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return ok && t.process.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 
 // unexpected makes what is wrong with a command's arguments a usageError.

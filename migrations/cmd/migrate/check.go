@@ -74,7 +74,7 @@ func isTerminal(w any) bool {
 // checks returns a look at each server of the system, in the order of the report.
 func (t *tool) checks() []check.Check {
 	return []check.Check{
-		check.Containers(t.getenv("DOCKER_HOST")),
+		check.Containers(t.process.Getenv("DOCKER_HOST")),
 		t.checkSchema(),
 		sourceCheck(t, check.MySQL, ingest.MySQL, "SOURCE_MYSQL_", mysql.New),
 		t.checkMessages(),

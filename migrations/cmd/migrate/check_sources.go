@@ -30,7 +30,7 @@ func sourceCheck[C any, S source](
 		Source      C
 	}
 	return check.Check{Service: service, Title: "source", Run: func(ctx context.Context) []check.Finding {
-		if !t.anySet(variables) {
+		if !t.process.AnySet(variables) {
 			return []check.Finding{{Outcome: check.Skip("no source of this installation: no " + variables + "* is set")}}
 		}
 		return t.configured(&cfg, func(ctx context.Context) []check.Finding {
@@ -105,7 +105,7 @@ func (t *tool) sourceFailure(variables string, err error) check.Outcome {
 		if e.Cause != nil {
 			lines = append(lines, e.Cause.Error())
 		}
-		err = fmt.Errorf("%s (%sHOST=%s, %sPORT=%s)", e.Message, variables, t.getenv(variables+"HOST"), variables, t.getenv(variables+"PORT"))
+		err = fmt.Errorf("%s (%sHOST=%s, %sPORT=%s)", e.Message, variables, t.process.Getenv(variables+"HOST"), variables, t.process.Getenv(variables+"PORT"))
 		switch e.Code {
 		case ingest.SourceDenied:
 			step = "mend user, password or database name, or let the user read there (SELECT; in MongoDB the role read)"

@@ -66,7 +66,7 @@ func redisStep(err error) string {
 func (t *tool) checkBucket() check.Check {
 	var cfg upload.Config
 	return check.Check{Service: check.S3, Title: "bucket", Run: func(ctx context.Context) []check.Finding {
-		if !t.anySet("AWS_BUCKET_NAME") {
+		if !t.process.AnySet("AWS_BUCKET_NAME") {
 			return []check.Finding{{Outcome: check.Skip("no bucket of this installation: AWS_BUCKET_NAME is not set")}}
 		}
 		return t.configured(&cfg, func(ctx context.Context) []check.Finding {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/pharmavida/ingesta/deploy/rabbitmq"
 	"github.com/pharmavida/ingesta/shared/broker"
@@ -47,26 +46,6 @@ func (t *tool) checkConfig() error {
 	}
 	t.say("the configuration is valid")
 	return nil
-}
-
-// anySet reports whether a variable of this prefix is set.
-func (t *tool) anySet(prefix string) bool {
-	for _, variable := range t.process.Environ {
-		if strings.HasPrefix(variable, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// getenv returns the value of a variable, empty when it is not set. Of several the last one counts.
-func (t *tool) getenv(name string) (value string) {
-	for _, variable := range t.process.Environ {
-		if v, ok := strings.CutPrefix(variable, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
 
 // brokerConfig is what it takes to prepare a broker and to look at it.

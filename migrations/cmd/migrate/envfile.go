@@ -41,7 +41,7 @@ func (t *tool) addVariables(path string) error {
 		}
 		return usageError{fmt.Errorf("reading the variables in %s: %w", path, err)}
 	}
-	if t.anySet("MYSQL_") {
+	if t.process.AnySet("MYSQL_") {
 		delete(variables, "DATABASE_URL") // it would win over what was set here, and lead elsewhere
 	}
 	var added []string

@@ -68,7 +68,7 @@ func (s system) must(t *testing.T, args ...string) string {
 // admin connects to the system's database as the server's administrator.
 func (s system) admin(t *testing.T) *sql.DB {
 	t.Helper()
-	return migrationstest.Admin(t, (&tool{program.Process{Environ: s.environ}}).getenv("MYSQL_DATABASE"))
+	return migrationstest.Admin(t, program.Process{Environ: s.environ}.Getenv("MYSQL_DATABASE"))
 }
 
 // count returns the number of rows of a table.

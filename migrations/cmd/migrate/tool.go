@@ -108,7 +108,7 @@ func (t *tool) logger() (*slog.Logger, error) {
 	if err := t.load(&cfg); err != nil {
 		return nil, err
 	}
-	if !t.anySet("LOG_FORMAT=") {
+	if !t.process.AnySet("LOG_FORMAT=") {
 		cfg.Format = telemetry.Text
 	}
 	log := telemetry.NewLogger(t.process.Stderr, cfg, "migrate")
