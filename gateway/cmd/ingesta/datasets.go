@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,12 +21,8 @@ func (t *tool) datasetsCommand() *cobra.Command {
 		Short:             "Show what each database would export",
 		Args:              unexpected(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: t.completeDatabases(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			list, err := c.Datasets(cmd.Context())
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			list, err := c.Datasets(ctx)
 			if err != nil {
 				return err
 			}
@@ -33,15 +30,14 @@ func (t *tool) datasetsCommand() *cobra.Command {
 				all := list.Databases
 				list.Databases = slices.DeleteFunc(slices.Clone(all), func(db client.Database) bool { return string(db.Name) != args[0] })
 				if len(list.Databases) == 0 {
-					t.note("there is no database %q: `ingesta datasets` lists what there is", args[0])
-					return ended{exitRefused}
+					return missing{fmt.Errorf("there is no database %q: `ingesta datasets` lists what there is", args[0])}
 				}
 			}
 			if t.asJSON() {
 				return t.printJSON(list)
 			}
 			return t.printDatasets(list, len(args) == 0)
-		},
+		}),
 	}
 	cmd.AddCommand(t.ddlCommand())
 	return cmd
@@ -79,12 +75,8 @@ func (t *tool) ddlCommand() *cobra.Command {
 		Example:           "  ingesta datasets ddl mysql users --dialect duckdb",
 		Args:              unexpected(cobra.ExactArgs(2)),
 		ValidArgsFunction: t.completeDatasets(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			statements, err := c.DDL(cmd.Context(), ingest.Database(args[0]), args[1], dialect)
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			statements, err := c.DDL(ctx, ingest.Database(args[0]), args[1], dialect)
 			if err != nil {
 				return err
 			}
@@ -93,7 +85,7 @@ func (t *tool) ddlCommand() *cobra.Command {
 			}
 			_, err = fmt.Fprint(t.process.Stdout, statements)
 			return err
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&dialect, "dialect", "athena", "athena or duckdb")
 	complete(cmd, "dialect", "athena", "duckdb")

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	maxLetters  = 200 // the gateway lists no more
-	shownLetter = 12  // digits of a letter's ID in a list
-	letterID    = 32  // digits of a whole one
+	shownLetter = 12 // digits of a letter's ID in a list
+	letterID    = 32 // digits of a whole one
 )
 
 func (t *tool) deadCommand() *cobra.Command {
@@ -33,12 +32,8 @@ func (t *tool) deadListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List dead letters, the oldest first; none is taken away",
 		Args:  unexpected(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			letters, err := c.DeadLetters(cmd.Context(), limit)
+		RunE: t.asking(func(ctx context.Context, c *client.Client, _ []string) error {
+			letters, err := c.DeadLetters(ctx, limit)
 			if err != nil {
 				return err
 			}
@@ -46,7 +41,7 @@ func (t *tool) deadListCommand() *cobra.Command {
 				return t.printJSON(letters)
 			}
 			return t.printLetters(letters)
-		},
+		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", limit, "at most so many")
 	return cmd
@@ -80,12 +75,8 @@ func (t *tool) deadShowCommand() *cobra.Command {
 		Short:             "Show a dead letter; the beginning of its ID is enough",
 		Args:              unexpected(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeLetters(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			l, err := findLetter(cmd.Context(), c, args[0])
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			l, err := findLetter(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -93,36 +84,31 @@ func (t *tool) deadShowCommand() *cobra.Command {
 				return t.printJSON(l)
 			}
 			return t.printLetter(l)
-		},
+		}),
 	}
 }
 
 func (t *tool) printLetter(l client.DeadLetter) error {
-	facts := newTable("", "")
-	fact := func(name string, value cell) {
-		if value.text != "" {
-			facts.add(faint(name), value)
-		}
-	}
-	fact("letter", text(l.ID))
-	fact("database", text(l.Database))
-	fact("job", text(l.JobID))
-	fact("code", text(l.Code))
-	fact("reason", complaint(l.Reason))
-	fact("buried", text(t.at(l.BuriedAt)))
-	fact("message", text(l.MessageID))
-	fact("size", text(size(int64(l.Size))))
+	facts := newFacts()
+	facts.fact("letter", text(l.ID))
+	facts.fact("database", text(l.Database))
+	facts.fact("job", text(l.JobID))
+	facts.fact("code", text(l.Code))
+	facts.fact("reason", complaint(l.Reason))
+	facts.fact("buried", text(t.at(l.BuriedAt)))
+	facts.fact("message", text(l.MessageID))
+	facts.fact("size", text(size(int64(l.Size))))
 	if l.Command != nil {
 		var names []string
 		for _, target := range l.Command.Targets {
 			names = append(names, target.Dataset)
 		}
-		fact("datasets", joined(names))
-		fact("requested by", text(l.Command.RequestedBy))
+		facts.fact("datasets", joined(names))
+		facts.fact("requested by", text(l.Command.RequestedBy))
 	}
-	fact("replayable", yesOrNo(l.Replayable))
+	facts.fact("replayable", yesOrNo(l.Replayable))
 	if l.WhyNot != nil {
-		fact("why not", complaint(l.WhyNot.Code+": "+l.WhyNot.Detail))
+		facts.fact("why not", complaint(l.WhyNot.Code+": "+l.WhyNot.Detail))
 	}
 	return t.print(facts)
 }
@@ -158,7 +144,7 @@ func (t *tool) deadReplayCommand() *cobra.Command {
 
 // findLetter returns the letter whose name begins so.
 func findLetter(ctx context.Context, c *client.Client, prefix string) (client.DeadLetter, error) {
-	letters, err := c.DeadLetters(ctx, maxLetters)
+	letters, err := c.DeadLetters(ctx, client.MaxDeadLetters)
 	if err != nil {
 		return client.DeadLetter{}, err
 	}
@@ -170,7 +156,7 @@ func findLetter(ctx context.Context, c *client.Client, prefix string) (client.De
 	}
 	switch len(found) {
 	case 0:
-		return client.DeadLetter{}, &client.Problem{Status: 404, Code: "dead_letter_not_found", Detail: fmt.Sprintf("there is no dead letter %.70q among the oldest %d", prefix, len(letters.Letters))}
+		return client.DeadLetter{}, missing{fmt.Errorf("there is no dead letter %.70q among the oldest %d: `ingesta dead list` lists them", prefix, len(letters.Letters))}
 	case 1:
 		return found[0], nil
 	default:

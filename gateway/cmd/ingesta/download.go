@@ -30,24 +30,20 @@ func (t *tool) downloadCommand() *cobra.Command {
 		Args:              unexpected(cobra.ExactArgs(2)),
 		ValidArgsFunction: t.completeResults(),
 		Annotations:       map[string]string{patient: ""},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			job, err := c.Job(cmd.Context(), args[0])
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			job, err := c.Job(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			result := job.Results.Of(args[1])
 			if result == nil {
-				return &client.Problem{Status: 404, Code: "no_such_result", Detail: fmt.Sprintf("job %s has no dataset %q: it has %v", job.ID, args[1], namesOf(job.Results))}
+				return missing{fmt.Errorf("job %s has no dataset %q: it has %v", job.ID, args[1], namesOf(job.Results))}
 			}
 			if output == "" {
 				output = path.Base(result.Key)
 			}
-			return t.download(cmd.Context(), c, job, *result, output, force)
-		},
+			return t.download(ctx, c, job, *result, output, force)
+		}),
 	}
 	cmd.Flags().StringVarP(&output, "file", "o", "", "where to put it; - is standard output (default the object's own name, here)")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")

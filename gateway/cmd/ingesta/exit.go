@@ -45,6 +45,11 @@ type ended struct{ code int }
 
 func (ended) Error() string { return "told already" }
 
+// missing is that there is no such thing as the command line names.
+type missing struct{ error }
+
+func (e missing) Unwrap() error { return e.error }
+
 // unavailable is that a server other than the gateway is away.
 type unavailable struct{ error }
 
@@ -73,7 +78,7 @@ func exitCode(ctx context.Context, err error) int {
 		return program.ExitUsage
 	case errors.As(err, new(*client.Unreachable)), errors.As(err, new(unavailable)):
 		return exitUnavailable
-	case errors.Is(err, auth.ErrNotOurs):
+	case errors.As(err, new(missing)), errors.Is(err, auth.ErrNotOurs):
 		return exitRefused
 	default:
 		return program.ExitError

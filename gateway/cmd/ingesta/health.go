@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,12 +18,8 @@ func (t *tool) healthCommand() *cobra.Command {
 		Short: "Show whether everything works: Redis, RabbitMQ, each database's workers, sources and S3",
 		Long:  "Shows the state of everything that the system needs. Exits with 7 when a part of it is down.",
 		Args:  unexpected(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			health, err := c.Health(cmd.Context())
+		RunE: t.asking(func(ctx context.Context, c *client.Client, _ []string) error {
+			health, err := c.Health(ctx)
 			if err != nil {
 				return err
 			}
@@ -35,7 +32,7 @@ func (t *tool) healthCommand() *cobra.Command {
 				return ended{exitUnavailable}
 			}
 			return err
-		},
+		}),
 	}
 }
 

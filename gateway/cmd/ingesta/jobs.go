@@ -21,20 +21,16 @@ func (t *tool) jobsCommand() *cobra.Command {
 		Short:   "List jobs, the newest first",
 		Example: "  ingesta jobs --database mysql --status error",
 		Args:    unexpected(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: t.asking(func(ctx context.Context, c *client.Client, _ []string) error {
 			if limit < 1 {
 				return usageError{fmt.Errorf("--limit %d is not positive: --all lists every job", limit)}
-			}
-			c, err := t.client()
-			if err != nil {
-				return err
 			}
 			q := client.Query{Database: ingest.Database(database), Status: ingest.Status(state), Limit: min(limit, client.MaxPage)}
 			if all {
 				q.Limit = client.MaxPage
 			}
 			jobs, more := []ingest.Job{}, false
-			for job, err := range c.AllJobs(cmd.Context(), q) {
+			for job, err := range c.AllJobs(ctx, q) {
 				if err != nil {
 					return err
 				}
@@ -44,7 +40,7 @@ func (t *tool) jobsCommand() *cobra.Command {
 				jobs = append(jobs, job)
 			}
 			return t.printJobs(jobs, more)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&database, "database", "", "of this database")
 	cmd.Flags().StringVar(&state, "status", "", "in this state: queued, running, success, partial, error or cancelled")
@@ -91,12 +87,8 @@ func (t *tool) jobCommand() *cobra.Command {
 		Args:              unexpected(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeJobs(),
 		Annotations:       map[string]string{patient: "watch"},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			job, err := c.Job(cmd.Context(), args[0])
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			job, err := c.Job(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -107,7 +99,7 @@ func (t *tool) jobCommand() *cobra.Command {
 			if t.asJSON() {
 				tell = func(job ingest.Job) error { return t.printLine(job) }
 			}
-			jobs, err := t.follow(cmd.Context(), c, []ingest.Job{job}, tell)
+			jobs, err := t.follow(ctx, c, []ingest.Job{job}, tell)
 			if err != nil {
 				return err
 			}
@@ -117,7 +109,7 @@ func (t *tool) jobCommand() *cobra.Command {
 				}
 			}
 			return exitOfJobs(jobs)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "follow it until its end")
 	return cmd
@@ -127,30 +119,25 @@ func (t *tool) printJob(job ingest.Job) error {
 	if t.asJSON() {
 		return t.printJSON(job)
 	}
-	facts := newTable("", "")
-	fact := func(name string, value cell) {
-		if value.text != "" {
-			facts.add(faint(name), value)
-		}
-	}
-	fact("job", text(job.ID))
-	fact("database", text(string(job.Database)))
+	facts := newFacts()
+	facts.fact("job", text(job.ID))
+	facts.fact("database", text(string(job.Database)))
 	state := status(string(job.Status))
 	state.text = describe(job)
-	fact("status", state)
+	facts.fact("status", state)
 	if job.Error != "" {
-		fact("error", complaint(string(job.Code)+": "+job.Error))
+		facts.fact("error", complaint(string(job.Code)+": "+job.Error))
 	}
-	fact("requested by", text(job.RequestedBy))
-	fact("retry of", text(job.RetryOf))
-	fact("created", text(t.at(job.CreatedAt)))
-	fact("started", text(t.at(job.StartedAt)))
-	fact("finished", text(t.at(job.FinishedAt)))
+	facts.fact("requested by", text(job.RequestedBy))
+	facts.fact("retry of", text(job.RetryOf))
+	facts.fact("created", text(t.at(job.CreatedAt)))
+	facts.fact("started", text(t.at(job.StartedAt)))
+	facts.fact("finished", text(t.at(job.FinishedAt)))
 	if !job.Status.Terminal() {
-		fact("next attempt", text(t.at(job.NextAttemptAt)))
+		facts.fact("next attempt", text(t.at(job.NextAttemptAt)))
 	}
 	if job.Status != ingest.Queued {
-		fact("rows", text(grouped(job.Progress.Rows)+" in "+size(job.Progress.Bytes)))
+		facts.fact("rows", text(grouped(job.Progress.Rows)+" in "+size(job.Progress.Bytes)))
 	}
 	if err := t.print(facts); err != nil {
 		return err
@@ -191,17 +178,13 @@ func (t *tool) cancelCommand() *cobra.Command {
 		Args:              unexpected(cobra.ExactArgs(1)),
 		ValidArgsFunction: t.completeJobs(ingest.Queued, ingest.Running),
 		Annotations:       map[string]string{patient: "wait"},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := t.client()
-			if err != nil {
-				return err
-			}
-			job, err := c.Cancel(cmd.Context(), args[0])
+		RunE: t.asking(func(ctx context.Context, c *client.Client, args []string) error {
+			job, err := c.Cancel(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			if wait && !job.Status.Terminal() {
-				jobs, err := t.follow(cmd.Context(), c, []ingest.Job{job}, nil)
+				jobs, err := t.follow(ctx, c, []ingest.Job{job}, nil)
 				if err != nil {
 					return err
 				}
@@ -218,7 +201,7 @@ func (t *tool) cancelCommand() *cobra.Command {
 				return err
 			}
 			return exitOfJobs([]ingest.Job{job})
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for its end")
 	return cmd
