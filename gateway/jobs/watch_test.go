@@ -368,16 +368,13 @@ func TestWatchAllFallenBehind(t *testing.T) {
 		defer mu.Unlock()
 		return len(seen) == len(subs)+2 && seen[first.ID] == ingest.Failed
 	})
-	if !slices.IsSortedFunc(positions, func(a, b jobstore.Position) int {
-		if a.After(b) {
-			return 1
-		}
-		return -1
-	}) {
+	if !slices.IsSortedFunc(positions, jobstore.Position.Compare) {
 		t.Error("positions do not grow")
 	}
 	cancel()
-	_ = <-ended // what it says of the end of its context
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("watching ended with %v, want the end of its context", err)
+	}
 }
 
 // What happens while Redis is away is told when it is back, to who watches one job and who watches all.

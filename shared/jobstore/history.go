@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -10,12 +11,15 @@ import (
 // Position is a place in the history of transitions: that of one of them. Empty is before all.
 type Position string
 
-// After reports whether p comes later in the history than q.
-func (p Position) After(q Position) bool {
+// Compare returns -1, 0 or 1 when p comes before q in the history, is q, or comes after it.
+func (p Position) Compare(q Position) int {
 	ms, seq, _ := p.parts()
 	otherMS, otherSeq, _ := q.parts()
-	return ms > otherMS || ms == otherMS && seq > otherSeq
+	return cmp.Or(cmp.Compare(ms, otherMS), cmp.Compare(seq, otherSeq))
 }
+
+// After reports whether p comes later in the history than q.
+func (p Position) After(q Position) bool { return p.Compare(q) > 0 }
 
 // parts returns what a position is made of, and whether it is one: clients may hand back anything.
 func (p Position) parts() (ms, seq uint64, ok bool) {
