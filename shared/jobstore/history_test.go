@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
+	"github.com/pharmavida/ingesta/shared/stacktest"
 )
 
 // now returns the end of the history.
@@ -147,6 +148,10 @@ func TestPositionLost(t *testing.T) {
 			t.Errorf("reading after %q: %v", position, err)
 		}
 	}
+	last, _, _ := all[2].Position.parts()
+	stacktest.Eventually(t, "another millisecond has begun", func() bool { // no flush is done within one
+		return uint64(s.client.Time(t.Context()).Val().UnixMilli()) > last
+	})
 	if err := s.client.Del(t.Context(), s.prefix+"history").Err(); err != nil { // as a flush does
 		t.Fatal(err)
 	}
