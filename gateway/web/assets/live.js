@@ -3,7 +3,7 @@
 (() => {
   const page = document.documentElement, byId = (id) => document.getElementById(id);
   const waiting = new Map();
-  let source, again, heard, pressed;
+  let source, again, heard, pressed, released;
   const state = (to) => { page.dataset.stream = to; };
   const listen = (root) => {
     for (const { id } of root.querySelectorAll('[data-part]')) {
@@ -13,12 +13,18 @@
   };
   // What is pressed stays until it is let go: the click on an element that was replaced is lost.
   const take = (part) => (pressed ? waiting.set(part.type, part) : replace(part));
-  const press = () => { pressed = true; };
-  const release = () => setTimeout(() => {
-    pressed = false;
-    waiting.forEach(replace);
-    waiting.clear();
-  });
+  const press = () => {
+    clearTimeout(released); // of the press before
+    pressed = true;
+  };
+  const release = () => {
+    clearTimeout(released);
+    released = setTimeout(() => {
+      pressed = false;
+      waiting.forEach(replace);
+      waiting.clear();
+    });
+  };
   const replace = ({ type, data }) => {
     const box = document.createElement('template'), old = byId(type), active = document.activeElement;
     box.innerHTML = data;
