@@ -1,6 +1,6 @@
 // Package gateway wires the gateway together: configuration, the guard at the door, job store, broker,
-// jobs, and on one port the HTTP API, its documents and the dashboard. It decides nothing but the order of starting and stopping; each part is
-// documented where it lives.
+// jobs, and on one port the HTTP API, its documents and the dashboard. It decides nothing but the order
+// of starting and stopping; each part is documented where it lives.
 package gateway
 
 import (

@@ -102,10 +102,9 @@ func New(cfg Config, parts Parts, routes ...Route) (*API, error) {
 		return nil, fmt.Errorf("trusting the configured origins: %w", err)
 	}
 	a := &API{
+		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog, downloads: parts.Downloads,
+		template: parts.Template, version: parts.Version, log: parts.Log,
 		protection: protection, limiter: newLimiter(cfg.RateRun, cfg.RateRead, parts.Limiter, parts.Log),
-		cfg: cfg, guard: parts.Guard, jobs: parts.Jobs, health: parts.Health, catalog: parts.Catalog,
-		downloads: parts.Downloads, template: parts.Template,
-		version: parts.Version, log: parts.Log,
 		routes: map[string]bool{}, needs: map[string]auth.Scope{}, refusals: map[string]func(echo.Context, *Problem) error{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ingesta_http_requests_total", Help: "HTTP requests answered.",

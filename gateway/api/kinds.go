@@ -151,13 +151,13 @@ var explanations = map[jobs.Code]explanation{
 		text{
 			means: "No route of this service has this path.",
 			why:   "The path is misspelled, or of another version of the service.",
-			do:    "GET / lists the routes, and /docs shows them all.",
+			do:    "/docs shows every route; GET / lists them for programs, which ask for Accept: application/json.",
 		},
 		text{
 			title: "Aquí no hay nada",
 			means: "Ninguna ruta de este servicio tiene este camino.",
 			why:   "Está mal escrito, o es de otra versión del servicio.",
-			do:    "GET / lista las rutas y /docs las muestra todas.",
+			do:    "/docs muestra todas las rutas; GET / las lista para los programas, que piden Accept: application/json.",
 		},
 	},
 	jobs.NotFound: {
@@ -527,26 +527,26 @@ var explanations = map[jobs.Code]explanation{
 	downloadsUnavailable: {
 		text{
 			means: "This gateway cannot make links to files.",
-			why:   "It was started without the settings of S3.",
+			why:   "It was started without the settings of S3, it finds no credentials, or the file lies in another bucket than the one it knows. The detail says which.",
 			do:    "Read the file with any S3 client: its address is the url of the dataset in the job. Operators set AWS_BUCKET_NAME, and credentials, for the gateway.",
 		},
 		text{
 			title: "Las descargas no están disponibles",
 			means: "Este servicio no puede crear enlaces a los archivos.",
-			why:   "Se inició sin los ajustes de S3.",
+			why:   "Se inició sin los ajustes de S3, no encuentra credenciales, o el archivo está en otro bucket que el que conoce. El detalle dice cuál es el caso.",
 			do:    "Lea el archivo con cualquier cliente de S3: su dirección es la url del conjunto en el trabajo. El operador debe dar al servicio AWS_BUCKET_NAME y credenciales.",
 		},
 	},
 	datasetNeverExported: {
 		text{
 			means: "The types of the dataset's columns are not known yet, so no statement can be written.",
-			why:   "No job has exported it since the service can remember; the types are those of an export.",
+			why:   "No job has exported it since the service can remember, or none since the key template was changed; the types are those of an export.",
 			do:    "Export it once, then ask again.",
 		},
 		text{
 			title: "El conjunto de datos nunca se ha exportado",
 			means: "Aún no se conocen los tipos de las columnas, así que no se puede escribir la sentencia.",
-			why:   "Ningún trabajo lo ha exportado desde que el servicio recuerda; los tipos son los de una exportación.",
+			why:   "Ningún trabajo lo ha exportado desde que el servicio recuerda, o desde que se cambió la plantilla de claves; los tipos son los de una exportación.",
 			do:    "Expórtelo una vez y pida de nuevo.",
 		},
 	},

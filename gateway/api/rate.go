@@ -12,7 +12,7 @@ import (
 // Rate is how many requests a caller may make. The zero Rate sets no limit.
 type Rate jobstore.Limit
 
-// greatestRate bounds the numbers of a Rate: what is larger means off.
+// greatestRate bounds the numbers of a Rate. What is larger is refused: no limit at all is called off.
 const greatestRate = 100_000
 
 // UnmarshalText reads a rate like 20/s, 600/m or 5000/h, with the number that may come at once after a
