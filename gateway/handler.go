@@ -37,7 +37,7 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*api.API, error) {
 	}
 	dashboard, err := web.New(web.Parts{
 		Guard: p.guard, Reader: p.service, Doer: p.service, Letters: p.service, Prober: p.service, Watcher: p.service,
-		Catalog: p.datasets, Version: telemetry.Version(), Log: p.log,
+		Catalog: p.datasets, Version: telemetry.Version(),
 	})
 	if err != nil {
 		return nil, err

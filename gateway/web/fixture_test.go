@@ -201,7 +201,7 @@ func newSite(t *testing.T, service *fakeService, cfg auth.Config) *site {
 	}
 	log := slog.New(slog.DiscardHandler)
 	guard := auth.New(cfg, time.Now, log)
-	w, err := New(Parts{Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Watcher: service, Catalog: datasets, Version: "1.2.3", Log: log})
+	w, err := New(Parts{Guard: guard, Reader: service, Doer: service, Letters: service, Prober: service, Watcher: service, Catalog: datasets, Version: "1.2.3"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,22 +2,16 @@ package web
 
 import (
 	"net/http"
-	"strings"
+	"slices"
 )
 
-// flashCookie carries what has just been done to the page that follows.
+// What has just been done is told to the page that follows by a cookie.
 const (
 	flashCookie = "ingesta_flash"
 	flashKept   = 30 // seconds: more than a redirect takes
 )
 
-// flash says what has just been done. Text and subject come from lists of ours: a cookie is anyone's
-// to write.
-type flash struct {
-	Key string // of its text
-}
-
-// flashes are what can be said.
+// flashes are what can be said: a cookie is anyone's to write.
 var flashes = []string{"started", "started_all", "joined", "cancelled", "cancelling", "retried", "replayed", "replayed_before", "left"}
 
 // say has the next page say what has been done.
@@ -27,17 +21,16 @@ func (v *visit) say(key string) {
 	})
 }
 
-// takeFlash returns what the request before has done, once.
-func (v *visit) takeFlash() *flash {
+// takeFlash returns, once, the key of the text that says what the request before has done; empty when
+// it was none that does anything.
+func (v *visit) takeFlash() string {
 	cookie, err := v.c.Cookie(flashCookie)
 	if err != nil {
-		return nil
+		return ""
 	}
 	v.c.SetCookie(&http.Cookie{Name: flashCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	for _, known := range flashes {
-		if strings.EqualFold(cookie.Value, known) {
-			return &flash{Key: "flash." + known}
-		}
+	if slices.Contains(flashes, cookie.Value) {
+		return "flash." + cookie.Value
 	}
-	return nil
+	return ""
 }

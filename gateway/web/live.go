@@ -184,33 +184,31 @@ func (s *stream) show(g glimpse) error {
 	return nil
 }
 
-// send sends the part, if it has changed.
+// send sends the part, if it has changed: as a whole, or those of its parts that have.
 func (s *stream) send(p part) error {
+	if p.shape != "" && !s.changed(p.id, p.shape) {
+		for _, inner := range p.parts {
+			if err := s.send(inner); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	html, err := s.view.render(p.template, p.data)
 	if err != nil {
 		return err
 	}
-	text := string(html)
-	if p.shape != "" {
-		if !s.changed(p.id, p.shape) {
-			for _, inner := range p.parts {
-				if err := s.send(inner); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		for _, inner := range p.parts {
-			html, err := s.view.render(inner.template, inner.data)
-			if err != nil {
-				return err
-			}
-			s.changed(inner.id, string(html)) // they go out within the whole
-		}
-	} else if !s.changed(p.id, text) {
+	if p.shape == "" && !s.changed(p.id, string(html)) {
 		return nil
 	}
-	return s.out.Send(api.Event{Name: p.id, Data: []byte(text)})
+	for _, inner := range p.parts { // they go out within the whole
+		within, err := s.view.render(inner.template, inner.data)
+		if err != nil {
+			return err
+		}
+		s.changed(inner.id, string(within))
+	}
+	return s.out.Send(api.Event{Name: p.id, Data: []byte(html)})
 }
 
 func (s *stream) changed(id, text string) bool {

@@ -63,7 +63,7 @@ type frame struct {
 	Main      template.HTML
 	Live      string
 	Subject   string // who is logged in; empty without a login
-	Flash     *flash
+	Flash     string // key of the text that says what has just been done; empty: nothing
 	Languages []languageLink
 	Version   string
 }

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -16,8 +15,8 @@ import (
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
 
-// Reader finds jobs, and the latest export of each dataset. Its errors, like those of the interfaces below, are *jobs.Error or what a
-// cancelled context says.
+// Reader finds jobs, and the latest export of each dataset. Its errors, like those of the interfaces
+// below, are *jobs.Error or what a cancelled context says.
 type Reader interface {
 	Get(ctx context.Context, id string) (ingest.Job, error)
 	List(ctx context.Context, q jobs.Query) (jobs.Page, error)
@@ -51,7 +50,6 @@ type Parts struct {
 	Watcher Watcher
 	Catalog *catalog.Catalog
 	Version string
-	Log     *slog.Logger
 }
 
 // Web is the dashboard.
