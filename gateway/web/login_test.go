@@ -172,3 +172,14 @@ func TestNoLoginWithoutTokens(t *testing.T) {
 		t.Error("there is a way out where there was none in")
 	}
 }
+
+// HEAD answers as GET does, which leads back to the page that was asked for.
+func TestHeadLeadsToTheLoginAsGetDoes(t *testing.T) {
+	s := newSite(t, everything(), closed)
+	for _, path := range []string{"/jobs?status=error", "/jobs/" + id("2"), "/"} {
+		get, head := s.get(path), s.send(httptest.NewRequest(http.MethodHead, path, nil))
+		if got, want := head.Header().Get("Location"), get.Header().Get("Location"); got != want {
+			t.Errorf("HEAD %s leads to %s, GET to %s", path, got, want)
+		}
+	}
+}

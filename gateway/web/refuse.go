@@ -29,7 +29,7 @@ func (v *visit) refuse(p *api.Problem, need auth.Scope) error {
 		return v.redirect("/login?" + url.Values{"next": {local(v.pageOf())}}.Encode())
 	}
 	r := refusal{Problem: p, Back: local(v.pageOf())}
-	if v.c.Request().Method == http.MethodGet {
+	if v.looks() {
 		r.Back = "/" // here it would fail again
 	}
 	if p.Status == http.StatusForbidden {
@@ -57,7 +57,7 @@ func (v *visit) explain(p *api.Problem) (title, next string) {
 // pageOf returns the address of the page that the request is for, or that its form stands on.
 func (v *visit) pageOf() string {
 	u := v.c.Request().URL
-	if v.c.Request().Method == http.MethodGet {
+	if v.looks() {
 		return u.RequestURI()
 	}
 	switch parts := strings.Split(strings.Trim(u.Path, "/"), "/"); parts[0] {

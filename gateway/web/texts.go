@@ -44,6 +44,15 @@ func (t texts) say(key string, args ...any) (string, error) {
 	return fmt.Sprintf(text, args...), nil
 }
 
+// word returns what the section calls the name, and without a text the name itself: a worker of another
+// version may have written what these texts do not know, and its jobs are to be seen all the same.
+func (t texts) word(section string, name any) string {
+	if text, ok := t[fmt.Sprintf("%s.%v", section, name)]; ok {
+		return text
+	}
+	return fmt.Sprint(name)
+}
+
 // has reports whether there is a text of the key.
 func (t texts) has(key string) bool {
 	_, ok := t[key]

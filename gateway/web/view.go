@@ -43,6 +43,7 @@ func (v *view) functions(a assets) template.FuncMap {
 	return template.FuncMap{
 		"t":        v.texts.say,
 		"has":      v.texts.has,
+		"word":     v.texts.word,
 		"count":    v.count,
 		"lang":     func() string { return v.language },
 		"asset":    a.path,

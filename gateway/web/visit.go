@@ -43,6 +43,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 func (v *visit) ctx() context.Context { return v.c.Request().Context() }
 
+// looks reports whether the visitor asks for a page, or what it would be, and changes nothing.
+func (v *visit) looks() bool { return v.c.Request().Method != http.MethodPost }
+
 // mayRun reports whether the caller may make jobs and end them.
 func (v *visit) mayRun() bool { return v.caller.Has(auth.Run) }
 
@@ -126,7 +129,7 @@ func (v *visit) navigation(current string) []navEntry {
 func (v *visit) languages() []languageLink {
 	here := url.URL{Path: "/"}
 	query := url.Values{}
-	if v.c.Request().Method == http.MethodGet {
+	if v.looks() {
 		here.Path, query = v.c.Request().URL.Path, v.c.QueryParams()
 	}
 	var links []languageLink
