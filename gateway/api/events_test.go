@@ -18,6 +18,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/pharmavida/ingesta/gateway/api"
+	"github.com/pharmavida/ingesta/gateway/auth"
+	"github.com/pharmavida/ingesta/gateway/auth/authtest"
 	"github.com/pharmavida/ingesta/gateway/jobs"
 	"github.com/pharmavida/ingesta/shared/ingest"
 )
@@ -235,6 +237,40 @@ func TestDrainEndsStreams(t *testing.T) {
 	if strings.Contains(logs.String(), "ERROR") {
 		t.Errorf("the log complains: %s", logs)
 	}
+}
+
+// A stream shows what happens to whoever may look, and so it is over when its token is.
+func TestStreamsEndWithTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &fakeJobs{all: neverEnding, watch: func(ctx context.Context, _ string, f func(ingest.Job) error) error {
+			if err := f(states(ingest.Running)[0]); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		door := auth.Config{Mode: auth.JWT, Secret: secret, Issuer: "us", Audience: authtest.Audience, Leeway: 30 * time.Second}
+		a, logs := newGuardedAPI(t, fake, api.Config{}, door)
+		for _, target := range []string{"/api/ingesta/events", "/api/ingesta/jobs/" + someID + "/events"} {
+			begun := time.Now()
+			token, err := auth.Mint(door, auth.Claims{Subject: "ana", Scopes: []auth.Scope{auth.Read}, TTL: time.Minute}, begun)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, r)
+			cancel()
+			if took := time.Since(begun); w.Code != http.StatusOK || took != 90*time.Second {
+				t.Errorf("%s answers %d and ends after %s, want the token's minute and the leeway", target, w.Code, took)
+			}
+		}
+		if strings.Contains(logs.String(), "ERROR") {
+			t.Errorf("the log complains: %s", logs)
+		}
+	})
 }
 
 // A client that does not read is cut off; what it is not sent does not pile up.

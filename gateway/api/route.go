@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,7 +22,7 @@ type Route struct {
 	Handle echo.HandlerFunc
 
 	// Stream says that an answer may go on for as long as the client listens: no timeout of the server
-	// cuts it, and the request's context ends when the gateway is about to stop.
+	// cuts it, and the request's context ends with the caller's token, or when the gateway is about to stop.
 	Stream bool
 
 	// Refuse answers a request that failed, in Handle or before it, instead of the problem as JSON.
@@ -82,7 +83,8 @@ func (a *API) add(routes []Route) {
 	}
 }
 
-// stream lets a handler go on until the client leaves or the gateway is about to stop.
+// stream lets a handler go on until the client leaves, the caller's token ends or the gateway is about to
+// stop. Who comes back after the second shows a new token.
 func (a *API) stream(handle echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		a.streams.Inc()
@@ -94,6 +96,9 @@ func (a *API) stream(handle echo.HandlerFunc) echo.HandlerFunc {
 		ctx, cancel := context.WithCancel(c.Request().Context())
 		defer cancel()
 		defer context.AfterFunc(a.draining, cancel)()
+		if until := Caller(c).Until; !until.IsZero() {
+			defer time.AfterFunc(time.Until(until), cancel).Stop()
+		}
 		c.SetRequest(c.Request().WithContext(ctx))
 		return handle(c)
 	}

@@ -3,6 +3,7 @@ package auth
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -24,7 +25,8 @@ const Anyone = "system"
 
 // Caller is who makes a request.
 type Caller struct {
-	Subject string // 1 to 255 bytes, printable
+	Subject string    // 1 to 255 bytes, printable
+	Until   time.Time // when the token is no longer good; zero: there is none
 	scopes  []string
 }
 

@@ -25,6 +25,7 @@ type Guard struct {
 	secret  []byte
 	keys    *keySet // nil with a secret
 	secure  bool    // cookies are for https alone
+	leeway  time.Duration
 }
 
 // New returns the guard of a valid configuration. now is the time by which tokens are judged.
@@ -34,7 +35,7 @@ func New(cfg Config, now func() time.Time, log *slog.Logger) *Guard {
 	}
 	g := &Guard{
 		secret: []byte(cfg.Secret.Reveal()), methods: []string{jwt.SigningMethodHS256.Alg()},
-		secure: cfg.Environment == config.Production,
+		secure: cfg.Environment == config.Production, leeway: cfg.Leeway,
 	}
 	if cfg.JWKSURL != "" {
 		g.keys = newKeySet(cfg.JWKSURL, log)
@@ -90,7 +91,11 @@ func (g *Guard) check(ctx context.Context, raw string) (Caller, error) {
 	if err != nil {
 		return Caller{}, g.refusal(token, claims, err)
 	}
-	return callerOf(claims)
+	caller, err := callerOf(claims)
+	if end, _ := claims.GetExpirationTime(); err == nil && end != nil { // the parser has demanded one
+		caller.Until = end.Add(g.leeway)
+	}
+	return caller, err
 }
 
 // bearer returns the token that the header carries, or an *Error.
