@@ -139,7 +139,7 @@ func (b *bars) picture(width, height int) (lines []string) {
 	}
 	for _, job := range b.jobs {
 		head := fmt.Sprintf("%s: %s, %s", job.Database, describe(job), span(b.elapsed(job)))
-		lines = append(lines, b.paint(colourOf(string(job.Status)), cut(head, width-1)))
+		lines = append(lines, b.paint(colourOf(string(job.Status)), cut(clean(head), width-1)))
 		for _, r := range job.Results {
 			lines = append(lines, fmt.Sprintf("  %-*s  ", name, cut(clean(r.Dataset), name))+b.state(r, room, wide))
 		}
@@ -165,7 +165,7 @@ func (b *bars) state(r ingest.Result, room, wide int) string {
 		said := fmt.Sprintf("✓ %s rows, %s, %s", grouped(r.Rows), size(r.Bytes), span(r.FinishedAt.Sub(r.StartedAt)))
 		return b.paint(green, cut(said, room))
 	case ingest.Broken:
-		return b.paint(red, cut(fmt.Sprintf("✗ %s: %s", r.Code, clean(r.Error)), room))
+		return b.paint(red, cut(clean(fmt.Sprintf("✗ %s: %s", r.Code, r.Error)), room))
 	case ingest.Exporting:
 	default:
 		return b.paint(dim, cut("waiting", room))

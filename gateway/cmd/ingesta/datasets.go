@@ -83,6 +83,9 @@ func (t *tool) ddlCommand() *cobra.Command {
 			if t.asJSON() {
 				return t.printJSON(map[string]string{"database": args[0], "dataset": args[1], "dialect": dialect, "statements": statements})
 			}
+			if t.isTerminal(t.process.Stdout) {
+				statements = cleanLines(statements)
+			}
 			_, err = fmt.Fprint(t.process.Stdout, statements)
 			return err
 		}),

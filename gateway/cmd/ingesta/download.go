@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,9 @@ func (t *tool) downloadCommand() *cobra.Command {
 				return missing{fmt.Errorf("job %s has no dataset %q: it has %v", job.ID, args[1], namesOf(job.Results))}
 			}
 			if output == "" {
-				output = path.Base(result.Key)
+				if output = path.Base(result.Key); output != clean(output) || strings.HasPrefix(output, ".") || output == "-" || output == "/" {
+					return usageError{errors.New("the object's own name is no good one for a file here: -o gives another")}
+				}
 			}
 			return t.download(ctx, c, job, *result, output, force)
 		}),

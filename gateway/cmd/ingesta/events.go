@@ -123,16 +123,16 @@ func (t *tool) printEvent(e ingest.Event) error {
 	if t.asJSON() {
 		return t.printLine(cloudEvent{"1.0", e.ID, broker.EventSource, e.Type(), e.Subject, e.Time.UTC(), "application/json", e.Body})
 	}
-	kind := fmt.Sprintf("%-9s", e.Kind)
+	kind := fmt.Sprintf("%-9s", clean(string(e.Kind)))
 	if t.colours(t.process.Stdout) {
 		kind = colourOf(string(e.Kind)).paint(kind)
 	}
-	said := fmt.Sprintf("%s  %-10s  %s  %s", t.at(e.Time), e.Body.Database, kind, e.Subject)
+	said := fmt.Sprintf("%s  %-10s  %s  %s", t.at(e.Time), clean(string(e.Body.Database)), kind, clean(e.Subject))
 	if ingest.Status(e.Kind).Terminal() {
 		said += fmt.Sprintf("  %s rows, %s, %s", grouped(e.Body.Progress.Rows), size(e.Body.Progress.Bytes), t.took(e.Body.CreatedAt, e.Body.FinishedAt))
 	}
 	if e.Body.Error != "" {
-		said += "  " + string(e.Body.Code) + ": " + clean(e.Body.Error)
+		said += "  " + clean(string(e.Body.Code)+": "+e.Body.Error)
 	}
 	_, err := fmt.Fprintln(t.process.Stdout, said)
 	return err

@@ -114,5 +114,5 @@ func describe(job ingest.Job) string {
 			said += " after " + string(last[len(last)-1].Code)
 		}
 	}
-	return strings.TrimSpace(said)
+	return clean(strings.TrimSpace(said))
 }

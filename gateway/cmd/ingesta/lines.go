@@ -25,14 +25,14 @@ func (l *lines) show(job ingest.Job) {
 		l.tell(job.ID, describe(job), fmt.Sprintf("%s: %s", job.Database, describe(job)), false)
 	}
 	for _, r := range job.Results {
-		said := fmt.Sprintf("%s %s: ", job.Database, clean(r.Dataset))
+		said := fmt.Sprintf("%s %s: ", job.Database, r.Dataset)
 		switch r.State {
 		case ingest.Exporting:
 			said += fmt.Sprintf("%s rows%s, %s", grouped(r.Rows), ofEstimated(r), size(r.Bytes))
 		case ingest.Done:
 			said += fmt.Sprintf("done, %s rows, %s, %s", grouped(r.Rows), size(r.Bytes), r.URL)
 		case ingest.Broken:
-			said += fmt.Sprintf("failed, %s: %s", r.Code, clean(r.Error))
+			said += fmt.Sprintf("failed, %s: %s", r.Code, r.Error)
 		default:
 			continue
 		}
@@ -50,10 +50,10 @@ func (l *lines) tell(what, state, said string, goesOn bool) {
 		return
 	}
 	l.seen[what], l.told[what] = state, now
-	fmt.Fprintln(l.w, said)
+	fmt.Fprintln(l.w, clean(said))
 }
 
-func (l *lines) note(text string) { fmt.Fprintln(l.w, text) }
+func (l *lines) note(text string) { fmt.Fprintln(l.w, clean(text)) }
 
 func (l *lines) close() {}
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pharmavida/ingesta/shared/ingest"
@@ -14,17 +16,24 @@ import (
 
 // printJSON writes one value for people and programs to standard output.
 func (t *tool) printJSON(v any) error {
-	out := json.NewEncoder(t.process.Stdout)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(v)
+	return t.encode(v, "  ")
 }
 
 // printLine writes one value on one line to standard output.
 func (t *tool) printLine(v any) error {
-	out := json.NewEncoder(t.process.Stdout)
-	out.SetEscapeHTML(false)
-	return out.Encode(v)
+	return t.encode(v, "")
+}
+
+func (t *tool) encode(v any, indent string) error {
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetIndent("", indent)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := t.process.Stdout.Write(escapeMisleading(encoded.Bytes()))
+	return err
 }
 
 // colour is a colour that terminals know by number.
@@ -68,14 +77,44 @@ func (c cell) or(s string) cell { // another text where there is none
 	return c
 }
 
-// clean keeps what others have named from moving the cursor.
+// clean keeps what others have written from moving the cursor, and from being read in another order than
+// it stands in.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if misleads(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// cleanLines is clean for a text of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = clean(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// misleads reports whether a terminal takes the character for a command.
+func misleads(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+
+// escapeMisleading writes such characters in JSON as it allows to write any: encoding/json leaves some
+// of them as they are.
+func escapeMisleading(encoded []byte) []byte {
+	if !bytes.ContainsFunc(encoded, func(r rune) bool { return r != '\n' && misleads(r) }) {
+		return encoded
+	}
+	var out bytes.Buffer
+	for _, r := range string(encoded) {
+		if r != '\n' && misleads(r) {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.Bytes()
 }
 
 // colourOf returns the colour of a status of whatever kind.

@@ -161,7 +161,7 @@ func (t *tool) resultCells(r ingest.Result) []cell {
 func (t *tool) ending(job ingest.Job) string {
 	said := fmt.Sprintf("%s: %s after %s, job %s", job.Database, job.Status, t.took(job.CreatedAt, job.FinishedAt), job.ID)
 	if job.Error != "" {
-		said += fmt.Sprintf("\n  %s: %s", job.Code, clean(job.Error))
+		said += fmt.Sprintf("\n  %s: %s", job.Code, job.Error)
 	}
 	if job.Status != ingest.Success {
 		said += "\n  do what it left undone: ingesta retry " + job.ID + " --wait"

@@ -62,7 +62,7 @@ func (t *tool) run(ctx context.Context) int {
 	case code == exitInterrupted:
 		fmt.Fprintln(t.process.Stderr, "ingesta: interrupted")
 	default:
-		fmt.Fprintln(t.process.Stderr, "ingesta:", t.explain(err))
+		fmt.Fprintln(t.process.Stderr, "ingesta:", cleanLines(t.explain(err)))
 	}
 	return code
 }
@@ -197,7 +197,7 @@ func (t *tool) trouble(err error, pause time.Duration) {
 
 // note writes a line to standard error.
 func (t *tool) note(format string, args ...any) {
-	fmt.Fprintf(t.process.Stderr, format+"\n", args...)
+	fmt.Fprintln(t.process.Stderr, cleanLines(fmt.Sprintf(format, args...)))
 }
 
 // terminalSize returns the size of the terminal behind standard error, zeros when that is none.
