@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/pharmavida/ingesta/shared/program"
 )
 
 // misleading is what a terminal would obey: a title, an empty screen, a colour in both of its forms, and
@@ -88,5 +90,21 @@ func TestTerminalsAreNotCommanded(t *testing.T) {
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("the folder has %v, %v", left, err)
+	}
+}
+
+// What no header can carry is a fault of the settings, and nobody is asked in vain.
+func TestTokenThatIsNone(t *testing.T) {
+	asked := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer server.Close()
+	for _, token := range []string{"two\nlines", "two words", "eñe"} {
+		said := under(t.Context(), []string{"INGESTA_URL=" + server.URL, "INGESTA_TOKEN=" + token, "HOME="}, "jobs")
+		if said.code != program.ExitUsage || !strings.Contains(said.stderr, "the token (INGESTA_TOKEN)") || strings.Contains(said.stderr, token) {
+			t.Errorf("%q: %+v", token, said)
+		}
+	}
+	if asked {
+		t.Error("the gateway was asked")
 	}
 }

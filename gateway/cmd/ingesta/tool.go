@@ -159,6 +159,9 @@ func isAboutItself(cmd *cobra.Command) bool {
 
 // client returns a client of the gateway that the settings name.
 func (t *tool) client() (*client.Client, error) {
+	if strings.ContainsFunc(t.settings.token.value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usageError{fmt.Errorf("the token (%s) has a space, a line break or another character that is in no token", t.settings.token.source)}
+	}
 	c, err := client.New(client.Config{
 		URL: t.settings.url.value, Token: config.Secret(t.settings.token.value), Timeout: exchangeTimeout,
 		Agent: "ingesta/" + telemetry.Version(), Trouble: t.trouble,
