@@ -270,7 +270,11 @@ func (t *tool) took(begin, end time.Time) string {
 	return span(end.Sub(begin))
 }
 
+// cut shortens a text to so many characters.
 func cut(text string, most int) string {
+	if most <= 0 {
+		return ""
+	}
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}

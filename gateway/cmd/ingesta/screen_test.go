@@ -28,6 +28,9 @@ func TestBars(t *testing.T) {
 			}
 		}
 	}
+	for width := range 20 { // too narrow for anything useful, and still no reason to fail
+		atNoon(nil, width, 1, jobs...).picture(width, 1)
+	}
 	if got := len(atNoon(nil, 80, 5, jobs...).picture(80, 5)); got != 4 {
 		t.Errorf("%d lines on a terminal of 5", got)
 	}
