@@ -49,7 +49,7 @@ func TestDashboard(t *testing.T) {
 		{"every page can be used by everyone", lookEverywhere},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s, c) })
-		s.pace.slow(0)
+		s.wire.Slow(0)
 	}
 }
 
@@ -88,7 +88,7 @@ func order(b *tab) (id string) {
 }
 
 func moveBar(t *testing.T, s *system, c *chromium) {
-	s.pace.slow(rate)
+	s.wire.Slow(rate)
 	b := c.open(t, s.URL)
 	order(b)
 	b.until("the stream is open", "document.documentElement.dataset.stream === 'open'")
@@ -101,7 +101,7 @@ func moveBar(t *testing.T, s *system, c *chromium) {
 	overview.sees("progress#progress-postgresql")
 	before := find[float64](overview, barValue)
 	overview.until("the overview's bar moves, too", barValue+" > "+fmt.Sprint(before))
-	s.pace.slow(0)
+	s.wire.Slow(0)
 	b.until("the job has ended well", statusIs+"'success'")
 	b.until("the page says so to those who do not see it", "document.querySelector('#announce').textContent.length > 0")
 	overview.until("the overview has no bar any more", "!document.querySelector('progress#progress-postgresql')")
@@ -114,7 +114,7 @@ func moveBar(t *testing.T, s *system, c *chromium) {
 }
 
 func cancelJob(t *testing.T, s *system, c *chromium) {
-	s.pace.slow(rate / 10)
+	s.wire.Slow(rate / 10)
 	b := c.open(t, s.URL)
 	id := order(b)
 	b.until("the job runs", statusIs+"'running'")
@@ -132,7 +132,7 @@ func pressLong(t *testing.T, s *system, c *chromium) {
 	const held = 1500 * time.Millisecond // several changes of the page
 	for _, by := range []string{"mouse", "keyboard"} {
 		t.Run(by, func(t *testing.T) {
-			s.pace.slow(rate / 3)
+			s.wire.Slow(rate / 3)
 			b := c.open(t, s.URL)
 			order(b)
 			b.until("the bar has begun to move", barValue+" > 0")
@@ -148,12 +148,12 @@ func pressLong(t *testing.T, s *system, c *chromium) {
 				space(input.DispatchKeyEventTypeKeyUp)
 			}
 			b.sees("#flash")
-			s.pace.slow(0) // what the server has sent already has to come through
+			s.wire.Slow(0) // what the server has sent already has to come through
 			b.until("the job is cancelled", statusIs+"'cancelled'")
 		})
 	}
 	t.Run("elsewhere", func(t *testing.T) { // and the page goes on when it is over
-		s.pace.slow(rate / 3)
+		s.wire.Slow(rate / 3)
 		b := c.open(t, s.URL)
 		order(b)
 		b.until("the bar has begun to move", barValue+" > 0")
@@ -162,13 +162,13 @@ func pressLong(t *testing.T, s *system, c *chromium) {
 		b.until("the bar has moved on", barValue+" > "+fmt.Sprint(before))
 		b.click("#cancel-button")
 		b.sees("#flash")
-		s.pace.slow(0)
+		s.wire.Slow(0)
 		b.until("the job is cancelled", statusIs+"'cancelled'")
 	})
 }
 
 func goOn(t *testing.T, s *system, c *chromium) {
-	s.pace.slow(rate / 4)
+	s.wire.Slow(rate / 4)
 	b := c.open(t, s.URL)
 	b.expect(`network: .*(ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE)`)
 	order(b)
@@ -182,7 +182,7 @@ func goOn(t *testing.T, s *system, c *chromium) {
 	s.StartGateway()
 	b.until("the stream is open again", "document.documentElement.dataset.stream === 'open'")
 	b.until("the bar has moved on", barValue+" > "+fmt.Sprint(before))
-	s.pace.slow(0)
+	s.wire.Slow(0)
 	b.until("the job has ended well", statusIs+"'success'")
 }
 
@@ -298,7 +298,7 @@ func useKeyboard(t *testing.T, s *system, c *chromium) {
 }
 
 func doWithoutScripts(t *testing.T, s *system, c *chromium) {
-	s.pace.slow(rate / 10)
+	s.wire.Slow(rate / 10)
 	b := c.open(t, s.URL)
 	b.withoutScripts()
 	order(b)
@@ -315,7 +315,7 @@ func doWithoutScripts(t *testing.T, s *system, c *chromium) {
 	reload("the bar stands somewhere", barValue+" > 0")
 	b.click("#cancel-button")
 	b.sees("#flash")
-	s.pace.slow(0) // what the server has sent already has to come through
+	s.wire.Slow(0) // what the server has sent already has to come through
 	reload("the job is cancelled", statusIs+"'cancelled'")
 	b.click("#retry-button")
 	b.sees("#flash")

@@ -89,11 +89,11 @@ func (s *system) pages(t *testing.T) []aPage {
 	failed := s.run(t, ingest.MySQL, ingest.Failed, "recargas")
 	partial := s.run(t, ingest.MySQL, ingest.Partial)
 	success := s.run(t, ingest.MongoDB, ingest.Success)
-	s.pace.slow(rate / 100)
+	s.wire.Slow(rate / 100)
 	waiting := []string{s.Submit(ingest.PostgreSQL, "grande"), s.Submit(ingest.PostgreSQL, "grande"), s.Submit(ingest.PostgreSQL, "grande")}
 	s.Running(waiting[0], 1)
 	t.Cleanup(func() { // the last of them are over when the test ends
-		s.pace.slow(0)
+		s.wire.Slow(0)
 		for _, id := range waiting {
 			s.Ended(id)
 		}

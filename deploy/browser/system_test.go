@@ -3,7 +3,6 @@ package browser
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +20,8 @@ import (
 // which nobody has heard, and the demo data of the stack.
 type system struct {
 	*testbed.System
-	pace    *pace  // of PostgreSQL
-	guarded string // address of a second gateway, which asks for tokens
+	wire    *testbed.Wire // to PostgreSQL
+	guarded string        // address of a second gateway, which asks for tokens
 	issuer  auth.Config
 }
 
@@ -36,7 +35,7 @@ const (
 func newSystem(t *testing.T) *system {
 	t.Helper()
 	bed := testbed.Join(t)
-	s := &system{pace: newPace(t, net.JoinHostPort(bed.Env["POSTGRES_HOST"], bed.Env["POSTGRES_PORT"]))}
+	s := &system{wire: bed.NewWire(t, "POSTGRES")}
 	table := "navegador_" + strings.ReplaceAll(stacktest.VHost(t), "-", "_") // no other test's
 	fill(t, bed, table)
 	catalog := filepath.Join(t.TempDir(), "catalog.yaml")
@@ -59,7 +58,7 @@ databases:
 	}
 	s.System = bed.NewSystem(t, "CATALOG_FILE="+catalog, "INGESTA_MASK_SALT=0123456789abcdef0123456789abcdef",
 		"AUTH_MODE=none", "INGESTA_RETRY_DELAYS=100ms", "INGESTA_MAX_FAILURES=2", "INGESTA_POSTGRES_PARALLEL=1")
-	s.Work(ingest.PostgreSQL, s.pace.env("POSTGRES")...)
+	s.Work(ingest.PostgreSQL, s.wire.Env()...)
 	s.Work(ingest.MySQL)
 	s.Work(ingest.MongoDB)
 
@@ -123,7 +122,7 @@ func (s *system) run(t *testing.T, db ingest.Database, want ingest.Status, datas
 // attempt left.
 func (s *system) letter(t *testing.T) {
 	t.Helper()
-	s.pace.close()
+	s.wire.Cut()
 	s.run(t, ingest.PostgreSQL, ingest.Failed, "productos")
-	s.pace.reopen()
+	s.wire.Mend()
 }

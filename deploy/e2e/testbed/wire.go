@@ -6,15 +6,19 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
-// Wire is a TCP way to a server that can be cut and held. While it is whole it passes everything on.
+// Wire is a TCP way to a server that can be cut, held and slowed down. While it is whole it passes
+// everything on.
 type Wire struct {
 	prefix   string // of the variables that name host and port
 	server   string // address
 	listener net.Listener
 	work     sync.WaitGroup
+	rate     atomic.Int64 // see Slow
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -85,8 +89,13 @@ func (w *Wire) HoldThose(d Direction, saying string) {
 	w.held[d] = append(w.held[d], []byte(saying))
 }
 
+// Slow lets so many bytes a second come from the server on each connection; 0 lets all come as they do.
+// With it work takes as long as a person, or a browser, needs to look at it.
+func (w *Wire) Slow(bytes int64) { w.rate.Store(bytes) }
+
 // Mend lets everything pass again, what was held first.
 func (w *Wire) Mend() {
+	w.Slow(0)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cut, w.held = false, [2][][]byte{}
@@ -189,9 +198,15 @@ func (w *Wire) enlist(p *pair) bool {
 func (w *Wire) pass(p *pair, d Direction, to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
+	const step = 20 * time.Millisecond
 	buf := make([]byte, 32<<10)
 	for {
-		n, err := from.Read(buf)
+		part := buf
+		if rate := w.rate.Load(); rate > 0 && d == FromServer {
+			part = buf[:min(int64(len(buf)), max(1, rate*int64(step)/int64(time.Second)))]
+			<-time.After(step)
+		}
+		n, err := from.Read(part)
 		if n > 0 {
 			if !w.wait(p, d, buf[:n]) {
 				return
