@@ -158,7 +158,7 @@ func (c *Client) mayRepeat(r call, a answer, err error) (pause time.Duration, ma
 	if p.Code == "" && p.Status == http.StatusServiceUnavailable && json.Valid(a.body) {
 		return 0, false // a report of the health, which is an answer
 	}
-	return p.RetryAfter, p.temporary() && p.RetryAfter <= longestPause
+	return p.RetryAfter, p.Temporary() && p.RetryAfter <= longestPause
 }
 
 // errNoAnswer is why an exchange ended that took too long.

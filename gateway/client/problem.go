@@ -36,8 +36,8 @@ type Field struct {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// temporary reports whether the same request may fare better soon.
-func (p *Problem) temporary() bool {
+// Temporary reports whether the same request may fare better later.
+func (p *Problem) Temporary() bool {
 	switch p.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true

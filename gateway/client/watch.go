@@ -46,8 +46,9 @@ func (c *Client) Watch(ctx context.Context, id string, f func(ingest.Job) error)
 		if err := w.giveUp(err); err != nil {
 			return err
 		}
-		c.cfg.Trouble(err, w.pause)
-		if err := wait(ctx, w.pause); err != nil {
+		pause := w.pauseAfter(err)
+		c.cfg.Trouble(err, pause)
+		if err := wait(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -75,13 +76,21 @@ func (w *watcher) show(job ingest.Job) {
 
 // giveUp returns the error unless trying again makes sense: the gateway was there not long ago.
 func (w *watcher) giveUp(err error) error {
-	if refused, ok := errors.AsType[*Problem](err); ok && !refused.temporary() {
+	if refused, ok := errors.AsType[*Problem](err); ok && (!refused.Temporary() || refused.RetryAfter > patience) {
 		return err
 	}
 	if !w.client.met.Load() || time.Since(w.seen) > patience {
 		return err
 	}
 	return nil
+}
+
+// pauseAfter returns how long to wait after the error before trying again.
+func (w *watcher) pauseAfter(err error) time.Duration {
+	if refused, ok := errors.AsType[*Problem](err); ok {
+		return max(w.pause, refused.RetryAfter)
+	}
+	return w.pause
 }
 
 // errNoStream means that this gateway has no event stream.
@@ -182,7 +191,7 @@ func (w *watcher) poll(ctx context.Context) error {
 			if err := w.giveUp(err); err != nil {
 				return err
 			}
-			pause = w.pause
+			pause = w.pauseAfter(err)
 			w.client.cfg.Trouble(err, pause)
 		}
 		if err := wait(ctx, pause); err != nil {

@@ -127,6 +127,24 @@ func TestWatchGivesUp(t *testing.T) {
 	}
 }
 
+// A watch comes back when the gateway says, and not sooner; an hour later nobody watches any more.
+func TestWatchHeedsRetryAfter(t *testing.T) {
+	for retryAfter, want := range map[string][]time.Duration{"1": {reconnectPause}, "30": {30 * time.Second}, "3600": nil} {
+		s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { sayProblem(w, 429, "rate_limited", retryAfter) })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c, _ := of(t, s, "")
+		var pauses []time.Duration
+		c.cfg.Trouble = func(_ error, pause time.Duration) {
+			pauses = append(pauses, pause)
+			cancel()
+		}
+		if _, err := watch(ctx, c); err == nil || !slices.Equal(pauses, want) || s.asked() != 1 {
+			t.Errorf("asked for %s seconds it pauses %v, want %v: %v", retryAfter, pauses, want, err)
+		}
+	}
+}
+
 // A gateway that never was there is not waited for, unlike one that was.
 func TestWatchOfNobody(t *testing.T) {
 	s := serve(t, func(_ int, w http.ResponseWriter, _ *http.Request) { sayJob(w, ingest.Running) })

@@ -86,6 +86,9 @@ func exitCode(ctx context.Context, err error) int {
 }
 
 func exitOfProblem(p *client.Problem) int {
+	if p.Temporary() {
+		return exitUnavailable
+	}
 	switch p.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return program.ExitUsage
@@ -93,8 +96,6 @@ func exitOfProblem(p *client.Problem) int {
 		return exitDenied
 	case http.StatusNotFound, http.StatusConflict:
 		return exitRefused
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return exitUnavailable
 	default:
 		return program.ExitError
 	}
