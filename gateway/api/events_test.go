@@ -195,9 +195,11 @@ func TestHeartbeats(t *testing.T) {
 		s.Pass("7-0")
 		send(api.Event{ID: "8-0", Data: []byte("x")})
 		wait(15 * time.Second)
+		send(api.Event{Name: "job", Data: []byte("three\rdata: are\r\nlines")}) // a field of no event
 		s.Close()
 		wait(time.Minute)
-		want := beginning + "event: job\ndata: two\ndata: lines\n\n" + ": heartbeat\nid: 6-0\n\n" + ": heartbeat\n\n" + "id: 8-0\ndata: x\n\n" + ": heartbeat\n\n"
+		want := beginning + "event: job\ndata: two\ndata: lines\n\n" + ": heartbeat\nid: 6-0\n\n" + ": heartbeat\n\n" + "id: 8-0\ndata: x\n\n" + ": heartbeat\n\n" +
+			"event: job\ndata: three\ndata: data: are\ndata: lines\n\n"
 		if got := w.Body.String(); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}

@@ -74,13 +74,23 @@ func (s *EventStream) Send(e Event) error {
 		s.line("id", e.ID)
 		s.passed = ""
 	}
-	for line := range bytes.SplitSeq(e.Data, []byte("\n")) {
+	for line := range bytes.SplitSeq(lineEnds(e.Data), []byte("\n")) {
 		s.buffer.WriteString("data: ")
 		s.buffer.Write(line)
 		s.buffer.WriteByte('\n')
 	}
 	s.buffer.WriteByte('\n')
 	return s.flush()
+}
+
+// lineEnds returns the text with one kind of line end: to browsers a carriage return ends a line, too, and
+// what follows one would be taken for a field of the event.
+func lineEnds(data []byte) []byte {
+	if !bytes.ContainsRune(data, '\r') {
+		return data
+	}
+	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	return bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 }
 
 // Pass tells the client, with the next comment, that it need not resume before the id: what lies up to

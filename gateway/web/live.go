@@ -100,14 +100,17 @@ func (v *visit) follow(ctx context.Context, watch func(ctx context.Context, wake
 	ctx, cancel := context.WithTimeoutCause(ctx, longestStream, errors.New("the stream has lasted long enough"))
 	defer cancel()
 	now, err := look(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	out, err := api.OpenEventStream(v.c)
-	if err != nil {
-		return err
+	out, openErr := api.OpenEventStream(v.c)
+	if openErr != nil {
+		return openErr
 	}
 	defer out.Close()
+	if err != nil {
+		return nil // the gateway is about to stop: browsers come again after a stream, and not after a refusal
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	woken := make(chan struct{}, 1)
 	if watch != nil {

@@ -167,3 +167,16 @@ func TestLiveRefusals(t *testing.T) {
 		}
 	}
 }
+
+// A gateway that is about to stop gives up its first look, which is no reason for a browser not to come again.
+func TestLiveThatIsStoppedBeforeItBegins(t *testing.T) {
+	service := everything()
+	service.err = context.Canceled
+	s := newSite(t, service, auth.Config{})
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w := s.send(httptest.NewRequestWithContext(stopped, http.MethodGet, "/live?page=jobs", nil))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || strings.Contains(w.Body.String(), "data:") {
+		t.Errorf("%d, %v: %s", w.Code, w.Header(), w.Body)
+	}
+}
