@@ -15,6 +15,10 @@ help: ## list the targets and the variables they know
 		/^#\? / { print "  " substr($$0, 4) } \
 		/^[a-z][a-z-]*:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Modules of their own, for what the product must not depend on. deploy/lint holds no code.
+MODULES := $(filter-out deploy/lint,$(patsubst %/go.mod,%,$(wildcard deploy/*/go.mod)))
+RACED := deploy/local deploy/docker
+
 ##@ The two commands
 
 .PHONY: demo
@@ -24,12 +28,7 @@ demo: up ## run the main job on the local stack and check every object against i
 .PHONY: test
 test: up browser-tools ## all tests, on the real servers of the local stack, with the race detector
 	go test -race -shuffle=on -count=1 ./...
-	cd deploy/local && GOWORK=off go test -race -shuffle=on -count=1 ./...
-	cd deploy/docker && GOWORK=off go test -race -shuffle=on -count=1 ./...
-	cd deploy/readers && GOWORK=off go test -shuffle=on -count=1 ./...
-	cd deploy/contract && GOWORK=off go test -shuffle=on -count=1 ./...
-	cd deploy/vulncheck && GOWORK=off go test -shuffle=on -count=1 ./...
-	cd deploy/browser && GOWORK=off go test -shuffle=on -count=1 ./...
+	@set -e; $(foreach m,$(MODULES),echo "── $(m)"; (cd $(m) && GOWORK=off go test $(if $(filter $(m),$(RACED)),-race) -shuffle=on -count=1 ./...); )
 
 .PHONY: browser-tools
 browser-tools: stack-tool
@@ -70,12 +69,7 @@ lint-api: ## the contracts of HTTP and the broker, by the linters of OpenAPI and
 lint: lint-api ## what machines can hold of the rules: format, imports, comments, errors
 	@cd deploy/lint && echo "building the linter (some minutes the first time)" && CGO_ENABLED=0 GOWORK=off go build -buildvcs=false -o ../../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	$(LINTER) run ./...
-	cd deploy/local && ../../$(LINTER) run --config ../../.golangci.yml ./...
-	cd deploy/docker && ../../$(LINTER) run --config ../../.golangci.yml ./...
-	cd deploy/readers && ../../$(LINTER) run --config ../../.golangci.yml ./...
-	cd deploy/contract && ../../$(LINTER) run --config ../../.golangci.yml ./...
-	cd deploy/vulncheck && ../../$(LINTER) run --config ../../.golangci.yml ./...
-	cd deploy/browser && ../../$(LINTER) run --config ../../.golangci.yml ./...
+	@set -e; $(foreach m,$(MODULES),echo "── $(m)"; (cd $(m) && ../../$(LINTER) run --config ../../.golangci.yml ./...); )
 
 .PHONY: vulncheck
 vulncheck: ## what is known to be vulnerable and called by any module; needs the network, and says so without it
@@ -165,6 +159,7 @@ images: ## build our images with Docker
 #? WATCH=COMMAND      bench: run beside what is measured of the product, with its $$PID and the $$SUBJECT, such as a profiler
 #? GOVULNDB=URL       vulncheck: another database of vulnerabilities; file:// reaches a copy in a folder
 #? QUICK=1            faults: the quick half alone
+#? GOVULNDB=URL       vulncheck: where the database of vulnerabilities is
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
 #? LOCAL_<PART>_PORT  a port of your own instead of 18xxx; PART is one of GATEWAY, WORKER_MONGODB, WORKER_MYSQL,
