@@ -159,7 +159,6 @@ images: ## build our images with Docker
 #? WATCH=COMMAND      bench: run beside what is measured of the product, with its $$PID and the $$SUBJECT, such as a profiler
 #? GOVULNDB=URL       vulncheck: another database of vulnerabilities; file:// reaches a copy in a folder
 #? QUICK=1            faults: the quick half alone
-#? GOVULNDB=URL       vulncheck: where the database of vulnerabilities is
 #? CATALOG_FILE=F     up: what is exported, for the gateway and the workers; so are INGESTA_* variables handed to them
 #? LOCAL_DATA_DIR     where the servers keep their data (/var/tmp/pharmavida-ingesta-<hash of this folder>)
 #? LOCAL_<PART>_PORT  a port of your own instead of 18xxx; PART is one of GATEWAY, WORKER_MONGODB, WORKER_MYSQL,
