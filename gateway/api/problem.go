@@ -164,7 +164,7 @@ func ProblemOf(err error) *Problem {
 	case isStopped:
 		*p = Problem{Code: authCodes[stopped.Reason], Detail: stopped.Message, challenge: stopped.Challenge(), cause: stopped.Cause}
 	case errors.Is(err, echo.ErrNotFound):
-		p.Code, p.Detail = notFound, "no route of this service has this path; GET / lists them"
+		p.Code, p.Detail = notFound, "no route of this service has this path; /docs shows those it has"
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		p.Code, p.Detail = methodNotAllowed, "this path does not take this method; the Allow header lists those it takes"
 	case errors.Is(err, context.Canceled):

@@ -102,6 +102,8 @@ func TestAllowAfterClockSetBack(t *testing.T) {
 	if a := allow(t, s, "k", limit); a.Allowed || a.RetryAfter > time.Minute || a.Reset > 5*time.Minute {
 		t.Errorf("with the state of tomorrow: %+v, want to be told to come back in a minute", a)
 	}
+	quick := Limit{Rate: 60_000, Per: time.Hour, Burst: 5}
+	stacktest.Eventually(t, "one is allowed at another limit", func() bool { return allow(t, s, "k", quick).Allowed })
 }
 
 func BenchmarkAllow(b *testing.B) {

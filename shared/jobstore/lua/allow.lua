@@ -16,12 +16,21 @@ local at = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local interval, burst = tonumber(ARGV[2]), tonumber(ARGV[3])
 local span = interval * burst
 
--- Further ahead than a whole burst it never was: the clock was set back, or the limit was changed.
-local due = math.min(math.max(tonumber(redis.call('GET', key) or 0), at), at + span)
+local function keep(due)
+  redis.call('SET', key, text(due), 'PX', math.ceil((due - at) / 1000))
+end
+
+-- Further ahead than a whole burst it never was: the clock was set back, or the limit was changed. That is
+-- kept, or whoever comes back when told so would find it as far ahead as before.
+local known = tonumber(redis.call('GET', key) or 0)
+local due = math.min(math.max(known, at), at + span)
 local early = due + interval - span - at
 if early > 0 then
+  if due < known then
+    keep(due)
+  end
   return {0, 0, early, due - at}
 end
 due = due + interval
-redis.call('SET', key, text(due), 'PX', math.ceil((due - at) / 1000))
+keep(due)
 return {1, math.floor((at + span - due) / interval), 0, due - at}
