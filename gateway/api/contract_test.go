@@ -20,15 +20,24 @@ import (
 type contract struct {
 	Paths      map[string]map[string]operation
 	Components struct {
-		Schemas   map[string]schema
-		Responses map[string]response
+		Schemas    map[string]schema
+		Responses  map[string]response
+		Parameters map[string]parameter
 	}
 }
 
 type operation struct {
 	OperationID string
 	Security    *[]map[string][]string
+	Parameters  []parameter
 	Responses   map[string]response
+}
+
+type parameter struct {
+	Ref      string `json:"$ref"`
+	Name     string
+	Required bool
+	Example  json.RawMessage
 }
 
 type response struct {
@@ -203,5 +212,21 @@ func TestOperationsHaveNames(t *testing.T) {
 			t.Errorf("the name %q of %s is empty or taken; there are %v", op.OperationID, route, slices.Sorted(maps.Keys(names)))
 		}
 		names[op.OperationID] = true
+	}
+}
+
+// Swagger UI sends examples unasked. What narrows a list, or names something of another request, would give an
+// answer that nobody expects: an empty page, an old job, a refusal.
+func TestExamplesAreFitToBeSent(t *testing.T) {
+	fit := []string{"Accept-Language", "Prefer", "dialect", "limit"}
+	c := readContract(t)
+	all := slices.Collect(maps.Values(c.Components.Parameters))
+	for _, op := range c.operations() {
+		all = append(all, op.Parameters...)
+	}
+	for _, p := range all {
+		if !p.Required && p.Example != nil && !slices.Contains(fit, p.Name) {
+			t.Errorf("the optional parameter %s has the example %s, which Swagger UI sends", p.Name, p.Example)
+		}
 	}
 }

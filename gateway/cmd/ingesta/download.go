@@ -38,7 +38,7 @@ func (t *tool) downloadCommand() *cobra.Command {
 			}
 			result := job.Results.Of(args[1])
 			if result == nil {
-				return missing{fmt.Errorf("job %s has no dataset %q: it has %v", job.ID, args[1], namesOf(job.Results))}
+				return missing{fmt.Errorf("job %s has no dataset %q: it has %s", job.ID, args[1], strings.Join(namesOf(job.Results), ", "))}
 			}
 			if output == "" {
 				if output = path.Base(result.Key); output != clean(output) || strings.HasPrefix(output, ".") || output == "-" || output == "/" {

@@ -69,6 +69,9 @@ func (t *tool) order(ctx context.Context, several, wait bool, send func(context.
 		return err
 	}
 	accepted, err := send(ctx, c)
+	if errors.Is(err, errOutOfTime) {
+		t.note("whether the gateway has taken the order is not known: `ingesta jobs` shows it")
+	}
 	if err != nil {
 		return err
 	}
