@@ -104,6 +104,9 @@ func TestRatesAreLimited(t *testing.T) {
 	if w := call(a, "GET", "/api/ingesta/jobs", "", ana); w.Code != http.StatusOK || w.Header().Get("RateLimit-Policy") != `"read";q=3;w=18` {
 		t.Errorf("another class got %d, %v", w.Code, w.Header())
 	}
+	if n := strings.Count(logs.String(), `"subject":"ana"`); n != 4+2 {
+		t.Errorf("the log names her %d times, want it in the audit of four requests and in two refusals: %s", n, logs)
+	}
 	asked := len(limiter.keys)
 	for range 10 {
 		for _, target := range []string{"/", "/health", "/ready", "/metrics", "/nothing"} {

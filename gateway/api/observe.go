@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/pharmavida/ingesta/gateway/auth"
 )
 
 // observe surrounds every request: it gives it an id, turns errors and panics into problems,
@@ -137,6 +139,9 @@ func (a *API) record(c echo.Context, told *Problem, took time.Duration) {
 	}
 	if told != nil {
 		attrs = append(attrs, slog.String("code", string(told.Code)), slog.String("detail", told.Detail))
+		if subject := Subject(c); subject != "" && subject != auth.Anyone { // who was refused can be found; who only looks leaves no name
+			attrs = append(attrs, slog.String("subject", subject))
+		}
 		if told.cause != nil {
 			attrs = append(attrs, slog.Any("error", told.cause))
 		}
