@@ -142,7 +142,7 @@ func TestRequestsThatCannotBeMet(t *testing.T) {
 		{name: "no such route below a job", method: "POST", target: "/api/ingesta/jobs/" + someID + "/dance", status: 404, code: "not_found"},
 		{name: "wrong method", method: "DELETE", target: "/api/ingesta/jobs", status: 405, code: "method_not_allowed", allow: "OPTIONS, GET, HEAD"},
 		{name: "wrong method on a database", method: "GET", target: "/api/ingesta/mysql", status: 405, code: "method_not_allowed", allow: "OPTIONS, POST"},
-		{name: "statement in no dialect", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl?dialect=oracle", status: 400, code: "invalid_parameter", detail: "dialect must be one of [athena duckdb]"},
+		{name: "statement in no dialect", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl?dialect=oracle", status: 400, code: "invalid_parameter", detail: "dialect must be one of athena, duckdb"},
 		{name: "statement in two dialects", method: "GET", target: "/api/ingesta/datasets/mysql/users/ddl?dialect=athena&dialect=duckdb", status: 400, code: "invalid_parameter", detail: "dialect is given twice"},
 		{name: "statement of no database", method: "GET", target: "/api/ingesta/datasets/oracle/users/ddl", status: 404, code: "unknown_database"},
 		{name: "statement of no dataset", method: "GET", target: "/api/ingesta/datasets/mysql/ofertas/ddl", status: 404, code: "dataset_not_found", detail: `"ofertas" of mysql; known: users, compras`},

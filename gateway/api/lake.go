@@ -21,7 +21,7 @@ func (a *API) statement(c echo.Context) error {
 	}
 	dialect := lake.Athena
 	if value, given := asked.text("dialect"); given && dialect.UnmarshalText([]byte(value)) != nil {
-		asked.blame("dialect", "must be one of %v", lake.Dialects())
+		asked.blame("dialect", "must be one of %s", listed(lake.Dialects()))
 	}
 	if err := asked.check(); err != nil {
 		return err

@@ -80,7 +80,7 @@ func (p *parameters) status() ingest.Status {
 	}
 	status, err := ingest.ParseStatus(value)
 	if err != nil {
-		p.blame("status", "must be one of %v", ingest.Statuses())
+		p.blame("status", "must be one of %s", listed(ingest.Statuses()))
 	}
 	return status
 }
@@ -93,7 +93,16 @@ func (a *API) databaseOf(p *parameters) ingest.Database {
 	}
 	name := ingest.Database(value)
 	if _, known := a.catalog.Database(name); !known {
-		p.blame("database", "must be one of %s", strings.Join(a.knownDatabases(), ", "))
+		p.blame("database", "must be one of %s", listed(a.knownDatabases()))
 	}
 	return name
+}
+
+// listed names the values that could have been chosen.
+func listed[T ~string](values []T) string {
+	names := make([]string, len(values))
+	for i, value := range values {
+		names[i] = string(value)
+	}
+	return strings.Join(names, ", ")
 }
