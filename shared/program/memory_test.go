@@ -59,6 +59,9 @@ func TestLimitMemory(t *testing.T) {
 const child = "PROGRAM_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if _, ok := os.LookupEnv(stuck); ok {
+		os.Exit(Main(beStuck))
+	}
 	reserve, ok := os.LookupEnv(child)
 	if !ok {
 		os.Exit(m.Run())

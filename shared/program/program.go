@@ -62,11 +62,14 @@ func (p Process) AnySet(prefix string) bool {
 }
 
 // Main calls run as this process, with a context that an interrupt or a termination signal ends,
-// and returns the exit code. Go's memory limit is set before.
+// and returns the exit code. A second interrupt ends the process at once. Go's memory limit is set before.
 func Main(run func(context.Context, Process) int) int {
 	_, _, _ = limitMemory(0, memlimit.FromCgroup) // Execute tells of it, and knows what to reserve
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Whoever interrupts a second time waits in vain for the program to stop. A second SIGTERM changes
+	// nothing: it is no person's, and who sends it has a stronger signal.
+	defer context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })()
 	return run(ctx, Process{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 }
 
