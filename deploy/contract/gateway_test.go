@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pharmavida/ingesta/gateway"
 	"github.com/pharmavida/ingesta/gateway/auth/authtest"
@@ -99,6 +100,10 @@ func (s *system) bury(t *testing.T, key, body string, headers map[string]any) {
 	}, nil)
 }
 
+// patience bounds every exchange. It only matters when something is broken, such as a stream where a
+// refusal should be.
+const patience = 30 * time.Second
+
 // caller asks a gateway with tokens of its issuer.
 type caller struct {
 	t      *testing.T
@@ -144,7 +149,9 @@ func (c *caller) wants(status int, method, path, body string, headers ...string)
 
 func (c *caller) ask(method, path, body string, headers ...string) answer {
 	c.t.Helper()
-	response := c.open(method, path, body, headers...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	response := c.open(ctx, method, path, body, headers...)
 	defer response.Body.Close()
 	said, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -154,9 +161,9 @@ func (c *caller) ask(method, path, body string, headers ...string) answer {
 }
 
 // open asks and leaves the body to the test.
-func (c *caller) open(method, path, body string, headers ...string) *http.Response {
+func (c *caller) open(ctx context.Context, method, path, body string, headers ...string) *http.Response {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
