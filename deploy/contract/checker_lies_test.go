@@ -27,6 +27,7 @@ func TestLiesAreNoticed(t *testing.T) {
 		body   string
 	}
 	const good = "Content-Type: application/json\nX-Request-Id: r\nEtag: \"a\""
+	const stream = "Content-Type: text/event-stream\nX-Request-Id: r"
 	const refused = "Content-Type: application/problem+json\nX-Request-Id: r"
 	for _, tt := range []struct {
 		name, method, path, body string
@@ -47,6 +48,10 @@ func TestLiesAreNoticed(t *testing.T) {
 		{"another media type", "GET", path, "", answer{200, strings.Replace(good, "application/json", "text/html", 1), job}, "text/html"},
 		{"a code of another operation", "GET", path, "", answer{404, refused, strings.ReplaceAll(problem, "job_not_found", "not_ready")}, "code"},
 		{"a problem as plain JSON", "GET", path, "", answer{404, good, problem}, "application/json"},
+		{"a true event", "GET", path + "/events", "", answer{200, stream, "event: job\nid: a\ndata: " + job + "\n\nevent: end\ndata: x\n\n"}, ""},
+		{"an event that is cut off", "GET", path + "/events", "", answer{200, stream, "event: job\nid: a\ndata: {"}, ""},
+		{"an event of its own", "GET", path + "/events", "", answer{200, stream, "event: dream\ndata: x\n\n"}, "dream"},
+		{"a state of its own in an event", "GET", "/api/ingesta/events", "", answer{200, stream, "event: job\ndata: " + strings.Replace(job, "queued", "dreaming", 1) + "\n\n"}, "status"},
 		{"a request it should refuse", "POST", path + "/cancel", `{"force":true}`, answer{202, "Content-Type: application/json\nX-Request-Id: r\nLocation: " + path, job}, "force"},
 		{"a parameter it should refuse", "GET", "/api/ingesta/jobs?limit=0", "", answer{200, "Content-Type: application/json\nX-Request-Id: r", `{"jobs":[]}`}, "limit"},
 	} {
@@ -73,9 +78,11 @@ func TestLiesAreNoticed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer response.Body.Close()
 			if got, err := io.ReadAll(response.Body); err != nil || string(got) != tt.answer.body {
 				t.Errorf("the caller receives %s (%v), want the answer as it was", got, err)
+			}
+			if err := response.Body.Close(); err != nil {
+				t.Error(err)
 			}
 			said, _, _ := strings.Cut(strings.Join(c.faults, "\n"), "\nthe answer:") // which would be found in itself
 			if (tt.finds == "") != (said == "") || !strings.Contains(said, tt.finds) {

@@ -105,8 +105,8 @@ var ofHTTP = []string{
 	"x-request-id", // both, and named by the contract in all operations
 }
 
-// RoundTrip sends the request and checks the exchange. A stream is handed on as it comes; of it, only
-// what stands before the body is checked.
+// RoundTrip sends the request and checks the exchange. A stream is handed on as it comes; its events are
+// checked when its body is closed.
 func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	sent, err := drain(r.Body)
 	if err != nil {
@@ -127,6 +127,10 @@ func (c *checker) RoundTrip(r *http.Request) (*http.Response, error) {
 		response.Body = io.NopCloser(bytes.NewReader(got))
 	}
 	c.check(r, sent, response, got)
+	if streams {
+		what := r.Method + " " + r.URL.Path
+		response.Body = &listener{ReadCloser: response.Body, check: func(events string) { c.checkEvents(what, events) }}
+	}
 	return response, nil
 }
 
