@@ -26,7 +26,7 @@ demo: up ## run the main job on the local stack and check every object against i
 	@set -a && . ./.local/env && set +a && go run ./deploy/demo
 
 .PHONY: test
-test: up browser-tools ## all tests, on the real servers of the local stack, with the race detector
+test: up browser-tools ## all tests, on the real servers of the local stack; those of the product with the race detector
 	go test -race -shuffle=on -count=1 ./...
 	@set -e; $(foreach m,$(MODULES),echo "── $(m)"; (cd $(m) && GOWORK=off go test $(if $(filter $(m),$(RACED)),-race) -shuffle=on -count=1 ./...); )
 
